@@ -1,0 +1,1 @@
+"""Kinema: a self-hosted streaming service."""

@@ -1,0 +1,92 @@
+"""What `catalog` tells the others: titles, the home page, published versions."""
+
+from typing import Literal
+
+import msgspec
+
+ArtworkKind = Literal["poster", "billboard"]
+
+
+class TitleDetails(msgspec.Struct, frozen=True):
+    """What people write about a title. `shelf` is the row of the home page on which it stands."""
+
+    title: str
+    synopsis: str = ""
+    year: int | None = None
+    genres: tuple[str, ...] = ()
+    shelf: str = "New"
+    credits: str = ""
+
+
+class RungFact(msgspec.Struct, frozen=True):
+    """A rung that can be played, as the title page shows it."""
+
+    name: str
+    width: int
+    height: int
+    codec: str
+    average_bandwidth: int
+
+
+class Publication(msgspec.Struct, frozen=True):
+    """What encoding announces: this version of this asset plays. `complete` when no more rungs will join.
+
+    `title` names the title when nobody has written details yet; `poster` is the digest of an artwork blob cut from the film.
+    """
+
+    asset: str
+    manifest_version: int
+    duration_seconds: float
+    rungs: tuple[RungFact, ...]
+    complete: bool
+    title: str
+    poster: str = ""
+
+
+class Title(msgspec.Struct, frozen=True):
+    """A published title. `poster` and `billboard` are paths of artwork or empty; times are ISO 8601 in UTC."""
+
+    title_id: str
+    title: str
+    synopsis: str
+    year: int | None
+    genres: tuple[str, ...]
+    shelf: str
+    credits: str
+    asset: str
+    manifest_version: int
+    duration_seconds: float
+    rungs: tuple[RungFact, ...]
+    complete: bool
+    poster: str
+    billboard: str
+    published_at: str
+
+
+class TitlePage(msgspec.Struct, frozen=True):
+    """A page of titles, newest first; `next_cursor` is None on the last page."""
+
+    titles: tuple[Title, ...]
+    next_cursor: str | None = None
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A named row of the home page."""
+
+    name: str
+    titles: tuple[Title, ...]
+
+
+class Home(msgspec.Struct, frozen=True):
+    """The home page: the title on the billboard (None when there is none yet) and the rows."""
+
+    version: int
+    billboard: Title | None
+    rows: tuple[Row, ...]
+
+
+class CatalogVersion(msgspec.Struct, frozen=True):
+    """The published version that readers serve, and whether an operator has pinned it."""
+
+    version: int
+    pinned: bool

@@ -1,0 +1,22 @@
+"""What `discovery` tells the others: which instances there are."""
+
+import msgspec
+
+
+class Instance(msgspec.Struct, frozen=True):
+    """One running instance of a service. `address` is "host:port"; `metadata` holds what callers of that service need."""
+
+    service: str
+    instance: str
+    address: str
+    region: str
+    zone: str
+    version: str
+    metadata: dict[str, str] = {}
+
+
+class Registry(msgspec.Struct, frozen=True):
+    """All live instances; `version` grows with each change."""
+
+    version: int
+    instances: tuple[Instance, ...]

@@ -1,0 +1,35 @@
+"""What `playback` tells the others: a started play."""
+
+import msgspec
+
+
+class Device(msgspec.Struct, frozen=True):
+    """What the player can show. An empty `codecs` means every codec; each entry is the first part of an RFC 6381 name ("avc1")."""
+
+    max_height: int = 4320
+    codecs: tuple[str, ...] = ()
+
+
+class PlayRequest(msgspec.Struct, frozen=True):
+    """What a client sends to start a play."""
+
+    title_id: str
+    device: Device = Device()
+
+
+class ManifestAddresses(msgspec.Struct, frozen=True):
+    """Absolute addresses of the manifest texts; they carry their own token."""
+
+    hls: str
+    dash: str
+
+
+class Play(msgspec.Struct, frozen=True):
+    """A started play. `expires_at` is an ISO 8601 time in UTC; renew when `renew_after_seconds` have passed."""
+
+    play_id: str
+    title_id: str
+    version: int
+    manifest: ManifestAddresses
+    expires_at: str
+    renew_after_seconds: int

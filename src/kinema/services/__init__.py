@@ -1,0 +1,1 @@
+"""The services. Each can run alone (`kinema serve NAME`) or share a process; none imports another: they speak by rpc."""
