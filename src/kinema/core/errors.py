@@ -136,11 +136,12 @@ class StorageFull(KinemaError):
 
 
 def error_types() -> tuple[type[KinemaError], ...]:
-    """Return every error class of the tree, the most special ones of each branch after their parents."""
+    """Return every error class of the tree that has a code of its own, parents before their children."""
     found: list[type[KinemaError]] = []
     waiting: list[type[KinemaError]] = [KinemaError]
     while waiting:
         kind = waiting.pop(0)
-        found.append(kind)
+        if "code" in vars(kind):
+            found.append(kind)
         waiting.extend(kind.__subclasses__())
     return tuple(found)

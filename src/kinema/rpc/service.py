@@ -1,0 +1,248 @@
+"""The frame that every service stands in: a Litestar app in which each route needs an identity unless it says otherwise.
+
+What the frame does for a service: verifies the sealed identity (a service called directly, past the gateway, answers 401),
+checks roles, turns every error into problem+json without a stack trace, keeps to the caller's deadline, binds the trace id
+to the log, answers /healthz, and describes itself by OpenAPI at /schema/openapi.json.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from litestar import Litestar, Request, Response, get
+from litestar.config.app import AppConfig
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.types import ASGIApp, ControllerRouterHandler, Guard, LifespanHook, Receive, Scope, Send
+
+from kinema.core import identity as identities
+from kinema.core import log, problem
+from kinema.core.clock import Clock
+from kinema.core.errors import DeadlineExceeded, KinemaError, Unauthenticated, Unavailable
+from kinema.core.identity import Identity, Role
+from kinema.core.keys import KeyRing
+
+DEADLINE_HEADER = "x-kinema-deadline"  # milliseconds that the caller will still wait
+_logger = log.get_logger(__name__)
+
+AnyRequest = Request[object, object, State]
+AnyConnection = ASGIConnection[Any, Any, Any, State]
+
+
+def needs(role: Role) -> Guard:
+    """Return a guard that lets only identities with at least this role pass; raises Forbidden."""
+
+    def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
+        _identity_of(connection).require(role)
+
+    return guard
+
+
+def create_app(
+    *,
+    service: str,
+    instance: str,
+    keys: KeyRing,
+    clock: Clock,
+    routes: Sequence[ControllerRouterHandler],
+    provide: Mapping[str, object] | None = None,
+    on_startup: Sequence[LifespanHook] = (),
+    on_shutdown: Sequence[LifespanHook] = (),
+    ready: Callable[[], bool] = lambda: True,
+    max_body_bytes: int = 1 << 20,
+) -> Litestar:
+    """Return the app of one service instance.
+
+    `provide` holds objects that handlers take by parameter name; `identity` is always one of them (on routes that are not
+    public). `max_body_bytes` bounds a request's body; a handler may raise it for itself by `request_max_body_size`.
+    """
+
+    def authenticate(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+        if handler.opt.get("public"):
+            return
+        sealed = connection.headers.get(identities.HEADER)
+        if not sealed:
+            raise Unauthenticated("The request carries no identity; go through the gateway.")
+        connection.state["identity"] = identities.unseal(sealed, keys, clock.now())
+
+    @get("/healthz", opt={"public": True}, include_in_schema=False, sync_to_thread=False)
+    def healthz() -> dict[str, str]:
+        if not ready():
+            raise Unavailable(f"The {service} service is still starting; try again in a second.")
+        return {"service": service, "instance": instance, "state": "ready"}
+
+    dependencies = {name: _provider(value) for name, value in (provide or {}).items()}
+    return Litestar(
+        route_handlers=[healthz, *routes],
+        dependencies={"identity": Provide(_provide_identity, sync_to_thread=False), **dependencies},
+        guards=[authenticate],
+        exception_handlers={
+            KinemaError: _answer_error,
+            HTTPException: _answer_http_error,
+            Exception: _answer_unexpected,
+        },
+        middleware=[_trace_and_deadline(service, instance)],
+        on_startup=list(on_startup),
+        on_shutdown=list(on_shutdown),
+        request_max_body_size=max_body_bytes,
+        openapi_config=OpenAPIConfig(
+            title=f"Kinema {service}",
+            version="1",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
+        ),
+        on_app_init=[_without_logging],
+    )
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server among others in one process: signals belong to the process, not to a server."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def make_server(app: ASGIApp, graceful_seconds: int = 3) -> uvicorn.Server:
+    """Return a uvicorn server on plain asyncio for an app; start it with `serve(sockets=[...])`, stop it by `should_exit = True`."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="httptools",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=graceful_seconds,
+        )
+    )
+
+
+def open_socket(host: str, port: int = 0) -> socket.socket:
+    """Return a listening TCP socket; port 0 picks a free one. Raises OSError when the port is taken."""
+    listener = socket.create_server((host, port), backlog=512)
+    listener.setblocking(False)
+    return listener
+
+
+def _identity_of(connection: AnyConnection) -> Identity:
+    found = connection.state.get("identity")
+    if not isinstance(found, Identity):
+        raise Unauthenticated("The request carries no identity; go through the gateway.")
+    return found
+
+
+def _provide_identity(request: AnyRequest) -> Identity:
+    return _identity_of(request)
+
+
+def _provider(value: object) -> Provide:
+    def same() -> object:
+        return value
+
+    return Provide(same, sync_to_thread=False)
+
+
+def _without_logging(config: AppConfig) -> AppConfig:
+    # Litestar would put its own handlers beside ours; the process has one log stream (core.log).
+    config.logging_config = None
+    return config
+
+
+def _problem_response(error: BaseException, path: str) -> Response[bytes]:
+    document = problem.problem_of(error, instance=path)
+    headers = {"Cache-Control": "no-store"}
+    if document.status in {429, 503}:
+        headers["Retry-After"] = "1"
+    if document.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="kinema"'
+    return Response(
+        problem.encode(document), status_code=document.status, media_type=problem.MEDIA_TYPE, headers=headers
+    )
+
+
+def _answer_error(request: AnyRequest, error: KinemaError) -> Response[bytes]:
+    if error.status >= 500:
+        _logger.warning("request failed", method=request.method, path=request.url.path, error=str(error))
+    return _problem_response(error, request.url.path)
+
+
+def _answer_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    detail = error.detail
+    if isinstance(error, ValidationException) and isinstance(error.extra, list):
+        detail = "; ".join(
+            f"{item.get('key', 'body')}: {item.get('message', '')}" for item in error.extra if isinstance(item, dict)
+        )
+    document = problem.Problem(
+        status=error.status_code,
+        title=_TITLES.get(error.status_code, "The request cannot be used"),
+        detail=detail or error.detail,
+        type=f"urn:kinema:problem:http-{error.status_code}",
+        instance=request.url.path,
+    )
+    return Response(
+        problem.encode(document),
+        status_code=error.status_code,
+        media_type=problem.MEDIA_TYPE,
+        headers=dict(error.headers or {}),
+    )
+
+
+_TITLES = {
+    404: "Not found",
+    405: "This method is not allowed here",
+    413: "Too large",
+    500: "Something went wrong on our side",
+}
+
+
+def _answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
+    _logger.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
+    return _problem_response(error, request.url.path)
+
+
+def _trace_and_deadline(service: str, instance: str) -> Callable[[ASGIApp], ASGIApp]:
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != ScopeType.HTTP:
+                await app(scope, receive, send)
+                return
+            headers = dict(scope["headers"])
+            log.bind(service=service, instance=instance, trace_id=_trace_id(headers.get(b"traceparent", b"")))
+            milliseconds = headers.get(DEADLINE_HEADER.encode(), b"")
+            await _within(milliseconds, app(scope, receive, send))
+
+        return handle
+
+    return wrap
+
+
+async def _within(milliseconds: bytes, work: Awaitable[None]) -> None:
+    if not milliseconds.isdigit():
+        await work
+        return
+    try:
+        async with asyncio.timeout(int(milliseconds) / 1000):
+            await work
+    except TimeoutError as error:
+        raise DeadlineExceeded("The caller's deadline passed while the request was worked on.") from error
+
+
+def _trace_id(traceparent: bytes) -> str:
+    """Return the trace id of a W3C traceparent header (version-traceid-parent-flags), or an empty text."""
+    parts = traceparent.split(b"-")
+    return parts[1].decode("ascii", "replace") if len(parts) == 4 and len(parts[1]) == 32 else ""
