@@ -33,3 +33,23 @@ class Play(msgspec.Struct, frozen=True):
     manifest: ManifestAddresses
     expires_at: str
     renew_after_seconds: int
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """A version of an asset that some token still names, until `expires_at` (Unix seconds)."""
+
+    asset: str
+    version: int
+    expires_at: int
+
+
+class Leases(msgspec.Struct, frozen=True):
+    """Every version that is in use."""
+
+    leases: tuple[Lease, ...]
+
+
+class Collected(msgspec.Struct, frozen=True):
+    """How many things a garbage collection has deleted."""
+
+    deleted: int

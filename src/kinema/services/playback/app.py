@@ -1,0 +1,46 @@
+"""The playback service's app: its parts put together."""
+
+from litestar import Litestar
+
+from kinema.core.clock import Clock
+from kinema.core.keys import KeyRing
+from kinema.rpc.idempotency import Idempotency
+from kinema.rpc.service import create_app
+from kinema.services.playback.endpoints import ROUTES
+from kinema.services.playback.manifests import Manifests
+from kinema.services.playback.repository import PlayRepository
+from kinema.services.playback.service import Calls, Directory, Playback
+from kinema.services.playback.tables import idempotency
+from kinema.storage.ports import Blobs, Sql
+
+
+def create_playback(
+    *,
+    instance: str,
+    sql: Sql,
+    blobs: Blobs,
+    keys: KeyRing,
+    clock: Clock,
+    calls: Calls,
+    directory: Directory,
+    token_seconds: int,
+) -> Litestar:
+    """Return the app of one playback instance; it brings its tables up to date when it starts.
+
+    `calls` and `directory` are rpc's client and directory; `token_seconds` is how long a media token lives. The caller
+    owns `sql` and closes it after the app.
+    """
+    playback = Playback(PlayRepository(sql), Manifests(blobs), keys, clock, calls, directory, token_seconds)
+
+    async def migrate() -> None:
+        await sql.migrate("playback")
+
+    return create_app(
+        service="playback",
+        instance=instance,
+        keys=keys,
+        clock=clock,
+        routes=ROUTES,
+        provide={"playback": playback, "idempotency": Idempotency(sql, clock, idempotency)},
+        on_startup=[migrate],
+    )

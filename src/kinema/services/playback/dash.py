@@ -1,0 +1,123 @@
+"""DASH text from a manifest (ISO/IEC 23009-1, the ISO BMFF On-Demand profile). Pure: manifest, device, edges and token in, text out.
+
+Each track is one Representation that is addressed as a whole file: the player reads the `sidx` at `indexRange` and fetches
+subsegments by byte range. Players switch freely inside an AdaptationSet, so rungs of one codec form one, and audio tracks
+form one for each language, label, codec and number of channels. Several edges are several BaseURLs, first choice first.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from xml.sax.saxutils import escape, quoteattr
+
+from kinema.model.encoding import ByteRange, Manifest, Track
+from kinema.model.playback import Device
+from kinema.services.playback.addresses import media_base, segment_of_path
+from kinema.services.playback.selection import codec_family, label_of, select, track_seconds
+
+MEDIA_TYPE = "application/dash+xml"
+_PROFILE = "urn:mpeg:dash:profile:isoff-on-demand:2011"
+_CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
+_ROLE = "urn:mpeg:dash:role:2011"
+_MIN_BUFFER = "PT2S"
+
+Group = tuple[str, str, str, int]
+
+
+def mpd(manifest: Manifest, device: Device, edges: Sequence[str], token: str) -> str:
+    """Return the media presentation description. `edges` are addresses without a trailing slash, at least one."""
+    chosen = select(manifest, device)
+    seconds = max((track_seconds(track) for track in (*chosen.video, *chosen.audio)), default=0.0)
+    groups: dict[Group, list[Track]] = {}
+    for track in (*chosen.video, *chosen.audio):
+        groups.setdefault(_group(track), []).append(track)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        _open(
+            "MPD",
+            xmlns="urn:mpeg:dash:schema:mpd:2011",
+            profiles=_PROFILE,
+            type="static",
+            minBufferTime=_MIN_BUFFER,
+            mediaPresentationDuration=f"PT{seconds:.6f}".rstrip("0").rstrip(".") + "S",
+        ),
+    ]
+    for number, edge in enumerate(edges):
+        base = media_base(edge, token, manifest.asset, manifest.version)
+        lines.append(f"{_open('BaseURL', serviceLocation=f'edge-{number}')}{escape(base)}</BaseURL>")
+    lines.append(_open("Period", id="0"))
+    main_given: set[str] = set()
+    for number, tracks in enumerate(groups.values()):
+        lines += _adaptation_set(number, tracks, main=tracks[0].kind not in main_given)
+        main_given.add(tracks[0].kind)
+    return "\n".join([*lines, "</Period>", "</MPD>", ""])
+
+
+def _group(track: Track) -> Group:
+    if track.kind == "video":
+        return ("video", codec_family(track), "", 0)
+    return ("audio", codec_family(track), f"{track.language}\n{label_of(track)}", track.channels)
+
+
+def _adaptation_set(number: int, tracks: list[Track], *, main: bool) -> list[str]:
+    first = tracks[0]
+    attributes = {
+        "id": str(number),
+        "contentType": first.kind,
+        "mimeType": f"{first.kind}/mp4",
+        "subsegmentAlignment": "true",
+        "subsegmentStartsWithSAP": "1",
+    }
+    if first.kind == "video":
+        rates = {track.frame_rate for track in tracks if track.frame_rate}
+        attributes |= {
+            "maxWidth": str(max(track.width for track in tracks)),
+            "maxHeight": str(max(track.height for track in tracks)),
+        }
+        if len(rates) == 1:
+            attributes["frameRate"] = next(iter(rates))
+        elif rates:
+            attributes["maxFrameRate"] = max(rates, key=Fraction)
+    elif first.language != "und":
+        attributes["lang"] = first.language
+    lines = [_open("AdaptationSet", **attributes)]
+    if label := label_of(first):
+        lines.append(f"<Label>{escape(label)}</Label>")
+    lines.append(_empty("Role", schemeIdUri=_ROLE, value="main" if main else "alternate"))
+    for track in tracks:
+        lines += _representation(track)
+    return [*lines, "</AdaptationSet>"]
+
+
+def _representation(track: Track) -> list[str]:
+    attributes = {"id": track.name, "bandwidth": str(track.bandwidth), "codecs": track.codec}
+    if track.kind == "video":
+        attributes |= {"width": str(track.width), "height": str(track.height)}
+        if track.frame_rate:
+            attributes["frameRate"] = track.frame_rate
+    else:
+        attributes["audioSamplingRate"] = str(track.sample_rate)
+    lines = [_open("Representation", **attributes)]
+    if track.kind == "audio":
+        lines.append(_empty("AudioChannelConfiguration", schemeIdUri=_CHANNELS, value=str(track.channels)))
+    return [
+        *lines,
+        f"<BaseURL>{escape(segment_of_path(track.name))}</BaseURL>",
+        _open("SegmentBase", indexRange=_range(track.index), timescale=str(track.timescale)),
+        _empty("Initialization", range=_range(track.init)),
+        "</SegmentBase>",
+        "</Representation>",
+    ]
+
+
+def _range(part: ByteRange) -> str:
+    """Return a range as DASH writes it: first and last byte, both included."""
+    return f"{part.offset}-{part.offset + part.length - 1}"
+
+
+def _open(element: str, **attributes: str) -> str:
+    written = "".join(f" {name}={quoteattr(value)}" for name, value in attributes.items())
+    return f"<{element}{written}>"
+
+
+def _empty(element: str, **attributes: str) -> str:
+    return _open(element, **attributes)[:-1] + "/>"

@@ -1,0 +1,97 @@
+"""Playback's HTTP API. Manifest texts are public: the token in their path is the permission, so any player can fetch them."""
+
+from typing import Annotated
+
+from litestar import MediaType, Response, get, post
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+
+from kinema.core.identity import Identity
+from kinema.model.playback import Collected, Device, Leases, Play, PlayRequest
+from kinema.rpc.idempotency import Idempotency
+from kinema.rpc.service import AnyRequest, needs
+from kinema.services.playback.addresses import Origin, origin_of
+from kinema.services.playback.service import Playback
+
+_LONGEST_CACHED_SECONDS = 60  # a text may be kept, but an edge that joins should be found soon
+
+MaxHeight = Annotated[
+    int, Parameter(ge=1, le=16384, description="The highest picture that the device shows, in lines.")
+]
+Codecs = Annotated[
+    str, Parameter(max_length=400, description="Codecs that the device decodes, by comma: avc1,mp4a. Empty: all.")
+]
+
+
+@post("/v1/plays", operation_id="startPlay", tags=["plays"], responses={201: ResponseSpec(Play, description="Started")})
+async def start_play(
+    request: AnyRequest, data: PlayRequest, identity: Identity, playback: Playback, idempotency: Idempotency
+) -> Response[bytes]:
+    """Start a play of a title; the answer holds the addresses of its manifests. An Idempotency-Key makes a repeat safe."""
+    origin = _origin(request)
+
+    async def produce() -> Play:
+        return await playback.start(identity, data, origin)
+
+    return await idempotency.run(request, identity, produce)
+
+
+@post("/v1/plays/{play_id:str}/renew", operation_id="renewPlay", tags=["plays"], status_code=200)
+async def renew_play(request: AnyRequest, play_id: str, identity: Identity, playback: Playback) -> Play:
+    """Give a play a new token for the same version; do it at two thirds of the lifetime and after a 403."""
+    return await playback.renew(identity, play_id, _origin(request))
+
+
+@get(
+    "/v1/manifests/{token:str}/{asset:str}/{version:int}/{name:str}",
+    operation_id="getManifest",
+    tags=["manifests"],
+    opt={"public": True},
+    media_type=MediaType.TEXT,
+)
+async def get_manifest(
+    request: AnyRequest,
+    token: str,
+    asset: str,
+    version: int,
+    name: str,
+    playback: Playback,
+    max_height: MaxHeight = 4320,
+    codecs: Codecs = "",
+) -> Response[bytes]:
+    """A manifest text: `hls.m3u8`, `dash.mpd`, or a track's media playlist `{track}.m3u8`."""
+    device = Device(max_height=max_height, codecs=tuple(codec for codec in codecs.split(",") if codec))
+    text, media_type, seconds = await playback.text(token, asset, version, name, device, _origin(request))
+    return Response(
+        text.encode(),
+        media_type=media_type,
+        headers={
+            "Cache-Control": f"private, max-age={min(_LONGEST_CACHED_SECONDS, seconds)}",
+            "Access-Control-Allow-Origin": "*",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+@get("/v1/internal/plays/leases", operation_id="listLeases", tags=["internal"], guards=[needs("service")])
+async def list_leases(playback: Playback) -> Leases:
+    """Which versions of assets are in use by unexpired tokens, and until when; garbage collection keeps them."""
+    return await playback.leases()
+
+
+@post(
+    "/v1/internal/plays/gc", operation_id="collectPlays", tags=["internal"], guards=[needs("operator")], status_code=200
+)
+async def collect_plays(playback: Playback) -> Collected:
+    """Forget the plays that can no longer be renewed."""
+    return Collected(deleted=await playback.collect())
+
+
+ROUTES: tuple[ControllerRouterHandler, ...] = (start_play, renew_play, get_manifest, list_leases, collect_plays)
+
+
+def _origin(request: AnyRequest) -> Origin:
+    """Return the public address that the client used, as the gateway says, else as the request itself says."""
+    host = request.headers.get("x-forwarded-host") or request.headers.get("host") or ""
+    return origin_of(host, request.headers.get("x-forwarded-proto") or "http")

@@ -1,0 +1,185 @@
+"""Starting and renewing plays.
+
+A play binds an account to one version of an asset for as long as it is renewed. Its row is durable before the client
+hears of it, so that garbage collection can never miss a token that is out. Renewing moves the row's expiry first and
+looks whether the version is still stored after that, for the same reason.
+"""
+
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+from urllib.parse import urlencode
+
+from kinema.core import media_token
+from kinema.core.clock import Clock
+from kinema.core.errors import Forbidden, Gone, NotFound, Unavailable
+from kinema.core.identity import Identity
+from kinema.core.ids import check_id, new_id
+from kinema.core.keys import KeyRing
+from kinema.core.media_token import MediaToken
+from kinema.model.catalog import Title
+from kinema.model.discovery import Instance
+from kinema.model.encoding import Manifest
+from kinema.model.playback import Device, Leases, ManifestAddresses, Play, PlayRequest
+from kinema.services.playback import dash, hls
+from kinema.services.playback.addresses import Origin, edge_addresses, in_order, manifest_base
+from kinema.services.playback.manifests import Manifests
+from kinema.services.playback.repository import PlayRepository, PlayRow
+from kinema.services.playback.selection import select
+
+LONGEST_PLAY_SECONDS = 24 * 3600.0
+"""A play cannot be renewed for longer than this; the player starts a new one."""
+
+HLS_NAME = "hls.m3u8"
+DASH_NAME = "dash.mpd"
+_PLAYLIST = ".m3u8"
+_ANY_DEVICE = Device()
+
+T = TypeVar("T")
+
+
+class Calls(Protocol):
+    """The part of rpc that playback needs: one call to another service."""
+
+    async def call(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        *,
+        type: type[T],  # noqa: A002 -- rpc's name for it
+        identity: Identity | None = None,
+    ) -> T:
+        """Return the answer; a problem is raised as the matching core error."""
+        ...
+
+
+class Directory(Protocol):
+    """The part of discovery that playback needs: who is there."""
+
+    def instances(self, service: str) -> tuple[Instance, ...]:
+        """Return the live instances of a service."""
+        ...
+
+
+class Playback:
+    """Plays and the manifest texts that belong to them."""
+
+    def __init__(
+        self,
+        repository: PlayRepository,
+        manifests: Manifests,
+        keys: KeyRing,
+        clock: Clock,
+        calls: Calls,
+        directory: Directory,
+        token_seconds: int,
+    ) -> None:
+        self._repository = repository
+        self._manifests = manifests
+        self._keys = keys
+        self._clock = clock
+        self._calls = calls
+        self._directory = directory
+        self._token_seconds = token_seconds
+
+    async def start(self, identity: Identity, request: PlayRequest, origin: Origin) -> Play:
+        """Start a play of a published title.
+
+        Raises NotFound when the title is not published, Unsupported when the device decodes none of its codecs, and
+        Unavailable when its manifest cannot be read.
+        """
+        check_id(request.title_id, "ttl")
+        title = await self._calls.call(
+            "catalog", "GET", f"/v1/titles/{request.title_id}", type=Title, identity=identity
+        )
+        try:
+            manifest = await self._manifests.get(title.asset, title.manifest_version)
+        except NotFound as error:
+            raise Unavailable(f"The manifest of {title.title!r} is missing; publish the title again.") from error
+        select(manifest, request.device)
+        row = PlayRow(
+            play_id=new_id("ply", self._clock),
+            account=identity.account,
+            title_id=request.title_id,
+            asset=title.asset,
+            version=title.manifest_version,
+            device=request.device,
+            started_at=self._clock.now(),
+            expires_at=self._expiry(),
+        )
+        await self._repository.add(row)
+        return self._play(row, row.expires_at, origin)
+
+    async def renew(self, identity: Identity, play_id: str, origin: Origin) -> Play:
+        """Give a play a new token for the version that it started with.
+
+        Raises NotFound for an unknown play, Forbidden when it is another account's, and Gone when it is over: older than
+        a day, or its version was collected after the last token had expired.
+        """
+        row = await self._repository.get(check_id(play_id, "ply"))
+        if row.account != identity.account and identity.role == "viewer":
+            raise Forbidden("This play was started by another account; start your own.")
+        if self._clock.now() - row.started_at > LONGEST_PLAY_SECONDS:
+            raise Gone("This play was started more than a day ago; start a new one.")
+        expires_at = self._expiry()
+        await self._repository.extend(play_id, expires_at)
+        if not await self._manifests.stored(row.asset, row.version):
+            raise Gone("The version that this play began with is no longer stored; start a new play.")
+        return self._play(row, expires_at, origin)
+
+    async def text(
+        self, token: str, asset: str, version: int, name: str, device: Device, origin: Origin
+    ) -> tuple[str, str, int]:
+        """Return the text called `name` for the bearer of a token, its media type, and how many seconds it stays valid.
+
+        Raises Forbidden for a token that is not ours, expired or another asset's, and NotFound for an unknown name.
+        """
+        now = self._clock.now()
+        granted = media_token.unseal(token, self._keys, asset, now)
+        manifest = await self._manifests.get(asset, version)
+        text, media_type = self._write(manifest, token, name, device, origin)
+        return text, media_type, int(granted.expires_at - now)
+
+    async def leases(self) -> Leases:
+        """Return which versions are in use, and until when."""
+        return Leases(leases=await self._repository.leases(self._clock.now()))
+
+    async def collect(self) -> int:
+        """Forget the plays that can no longer be renewed; return how many there were."""
+        return await self._repository.forget(self._clock.now() - LONGEST_PLAY_SECONDS)
+
+    def _write(self, manifest: Manifest, token: str, name: str, device: Device, origin: Origin) -> tuple[str, str]:
+        if name == HLS_NAME:
+            return hls.multivariant(manifest, device), hls.MEDIA_TYPE
+        edges = in_order(edge_addresses(self._directory.instances("edge"), origin), manifest.asset)
+        if name == DASH_NAME:
+            return dash.mpd(manifest, device, edges, token), dash.MEDIA_TYPE
+        track = manifest.track(name.removesuffix(_PLAYLIST)) if name.endswith(_PLAYLIST) else None
+        if track is None:
+            raise NotFound(f"There is no text {name[:60]!r} here; begin at {HLS_NAME} or {DASH_NAME}.")
+        return hls.media(manifest, track, edges[0], token), hls.MEDIA_TYPE
+
+    def _expiry(self) -> int:
+        return int(self._clock.now()) + self._token_seconds
+
+    def _play(self, row: PlayRow, expires_at: int, origin: Origin) -> Play:
+        token = media_token.seal(MediaToken(asset=row.asset, member=row.account, expires_at=expires_at), self._keys)
+        base = manifest_base(origin, token, row.asset, row.version)
+        query = _device_query(row.device)
+        return Play(
+            play_id=row.play_id,
+            title_id=row.title_id,
+            version=row.version,
+            manifest=ManifestAddresses(hls=f"{base}{HLS_NAME}{query}", dash=f"{base}{DASH_NAME}{query}"),
+            expires_at=datetime.fromtimestamp(expires_at, UTC).isoformat().replace("+00:00", "Z"),
+            renew_after_seconds=self._token_seconds * 2 // 3,
+        )
+
+
+def _device_query(device: Device) -> str:
+    parts: dict[str, str] = {}
+    if device.max_height != _ANY_DEVICE.max_height:
+        parts["max_height"] = str(device.max_height)
+    if device.codecs:
+        parts["codecs"] = ",".join(device.codecs)
+    return f"?{urlencode(parts, safe=',')}" if parts else ""
