@@ -101,34 +101,29 @@ class S3Blobs:
         if await self._exists(key):  # found before the work; the conditional copy decides
             raise _already_exists(key)
         staged = f"{_STAGING}/{secrets.token_hex(16)}"
-        size = 0
-        failed: BaseException | None = None
-
-        async def counted() -> AsyncIterator[bytes]:
-            nonlocal size, failed
-            try:
-                size += len(first)
-                yield first
-                async for piece in rest:
-                    size += len(piece)
-                    _check_size(key, size)
-                    yield piece
-            except BaseException as error:
-                failed = error
-                raise
-
         try:
+            size = await self._stage(key, staged, first, rest)
             with _translated(key):
-                await obstore.put_async(
-                    self._store, staged, counted(), chunk_size=_PIECE, max_concurrency=_PIECES_IN_FLIGHT
-                )
                 await obstore.copy_async(self._store, staged, key, overwrite=False)
-        except Exception:
-            if failed is not None:
-                raise failed from None  # the body's own error, not what obstore made of it
-            raise
         finally:
             await self._remove(staged)
+        return size
+
+    async def _stage(self, key: str, staged: str, first: bytes, rest: AsyncIterator[bytes]) -> int:
+        """Upload the pieces to the staging key. The upload is completed in any case: what S3 does not show we cannot delete."""
+        size = len(first)
+        writer = obstore.open_writer_async(self._store, staged, buffer_size=_PIECE, max_concurrency=_PIECES_IN_FLIGHT)
+        try:
+            with _translated(key):
+                await writer.write(first)
+            async for piece in rest:
+                size += len(piece)
+                _check_size(key, size)
+                with _translated(key):
+                    await writer.write(piece)
+        finally:
+            with _translated(key):
+                await writer.close()
         return size
 
     async def _exists(self, key: str) -> bool:
