@@ -1,0 +1,91 @@
+"""Header fields as HTTP/1.1 sends them: bytes, names in lower case, and what a proxy may pass on (RFC 9110, 7.6.1)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+# Fields that speak of one connection only, and the framing that each side decides for itself.
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+
+
+class Headers:
+    """The fields of one message; not changed after it was parsed.
+
+    A dict holds the first value of each name, so that a look-up costs one hash; names that came more than once (rare)
+    have their further values in a list beside it. Iterating yields every pair; values of one name keep their order.
+    """
+
+    __slots__ = ("_first", "_more")
+
+    def __init__(self, first: dict[bytes, bytes], more: Fields = ()) -> None:
+        self._first = first
+        self._more = more
+
+    @classmethod
+    def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "Headers":
+        """Build from pairs; names are made lower case."""
+        first: dict[bytes, bytes] = {}
+        more: list[tuple[bytes, bytes]] = []
+        for raw_name, value in pairs:
+            name = raw_name.lower()
+            if name in first:
+                more.append((name, value))
+            else:
+                first[name] = value
+        return cls(first, more)
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the first value of this lower-case name, or None."""
+        return self._first.get(name)
+
+    def get_all(self, name: bytes) -> list[bytes]:
+        """Return every value of this lower-case name in the order of arrival."""
+        if name not in self._first:
+            return []
+        return [self._first[name], *(value for other, value in self._more if other == name)]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._first
+
+    def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
+        if not self._more:
+            return iter(self._first.items())
+        return chain(self._first.items(), self._more)
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._more)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Headers) and sorted(self) == sorted(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self)!r})"
+
+
+def end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:
+    """Return the fields that a proxy passes on: all but hop-by-hop ones, those that `Connection` names, and framing.
+
+    Content-Length goes too: whoever sends the message on frames it anew (`Exchange.start(length=...)`).
+    """
+    dropped = HOP_BY_HOP
+    connection = headers.get(b"connection")
+    if connection is not None and connection.lower() not in {b"keep-alive", b"close"}:
+        named = b",".join(headers.get_all(b"connection")).lower().split(b",")
+        dropped |= {name.strip() for name in named}
+    return [pair for pair in headers if pair[0] not in dropped]

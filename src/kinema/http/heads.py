@@ -1,0 +1,59 @@
+"""Response heads as bytes, encoded once and sent many times.
+
+A `Head` is the status line and the fields without the framing. The connection adds Content-Length (or chunked), the
+date of this second and, where needed, Connection, by joining three byte strings.
+"""
+
+from email.utils import formatdate
+from http import HTTPStatus
+
+from kinema.http.headers import Fields
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class Head:
+    """An encoded status line with fields; may be kept and sent on any exchange."""
+
+    __slots__ = ("block", "dated", "status")
+
+    def __init__(self, status: int, block: bytes) -> None:
+        self.status = status
+        self.block = block
+        self.dated = b"\r\ndate: " in block
+
+
+def encode_head(status: int, headers: Fields = ()) -> Head:
+    """Encode a response head. Names must be lower case; framing fields are left to the connection.
+
+    Raises ValueError when a field would break the head apart (CR, LF or NUL inside) or sets the framing itself.
+    """
+    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+    if not headers:
+        return Head(status, line)
+    block = line + b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    lines = len(headers) + 1
+    if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
+        raise ValueError(f"A response header has a line break or a NUL inside: {list(headers)!r}")
+    if b"\r\ncontent-length: " in block or b"\r\ntransfer-encoding: " in block or b"\r\nconnection: " in block:
+        raise ValueError(f"Leave content-length, transfer-encoding and connection to the connection: {list(headers)!r}")
+    return Head(status, block)
+
+
+class Tails:
+    """The ends of a head, with the date, made anew once a second: for HTTP/1.1, for HTTP/1.0, and for the last answer."""
+
+    __slots__ = ("close", "close_dated", "keep", "keep_1_0", "keep_1_0_dated", "keep_dated")
+
+    def __init__(self) -> None:
+        self.keep_dated = b"\r\n"
+        self.close_dated = b"connection: close\r\n\r\n"
+        self.keep_1_0_dated = b"connection: keep-alive\r\n\r\n"
+        self.renew(0.0)
+
+    def renew(self, now: float) -> None:
+        """Write the date of this Unix time."""
+        date = f"date: {formatdate(now, usegmt=True)}\r\n".encode()
+        self.keep = date + self.keep_dated
+        self.close = date + self.close_dated
+        self.keep_1_0 = date + self.keep_1_0_dated
