@@ -90,3 +90,79 @@ class CatalogVersion(msgspec.Struct, frozen=True):
 
     version: int
     pinned: bool
+
+
+class TitleChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Some of a title's details; what is left out stays as it is."""
+
+    title: str | msgspec.UnsetType = msgspec.UNSET
+    synopsis: str | msgspec.UnsetType = msgspec.UNSET
+    year: int | msgspec.UnsetType | None = msgspec.UNSET
+    genres: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    shelf: str | msgspec.UnsetType = msgspec.UNSET
+    credits: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class Authored(msgspec.Struct, frozen=True):
+    """What a change to a title has led to: `catalog_version` is the version that shows it, None while nothing is published."""
+
+    title_id: str
+    details: TitleDetails
+    catalog_version: int | None
+
+
+class Published(msgspec.Struct, frozen=True):
+    """A title's publication is in this version of the catalogue and in all later ones."""
+
+    title_id: str
+    catalog_version: int
+
+
+class ArtworkStored(msgspec.Struct, frozen=True):
+    """A stored picture: its path, what its bytes say it is, its dimensions in pixels."""
+
+    path: str
+    media_type: str
+    width: int
+    height: int
+    catalog_version: int | None
+
+
+class Pin(msgspec.Struct, frozen=True):
+    """The catalogue version that readers shall serve from now on; None: the newest again."""
+
+    version: int | None
+
+
+class KeptVersion(msgspec.Struct, frozen=True):
+    """A version that can be pinned. `created_at` is ISO 8601 in UTC."""
+
+    version: int
+    created_at: str
+    titles: int
+
+
+class KeptVersions(msgspec.Struct, frozen=True):
+    """The versions that can be pinned, the newest first."""
+
+    versions: tuple[KeptVersion, ...]
+
+
+class AssetVersion(msgspec.Struct, frozen=True):
+    """A version of an asset's manifest."""
+
+    asset: str
+    version: int
+
+
+class AssetVersions(msgspec.Struct, frozen=True):
+    """Every manifest version that the catalogue refers to: published now, or in a kept snapshot."""
+
+    versions: tuple[AssetVersion, ...]
+
+
+class CatalogCollected(msgspec.Struct, frozen=True):
+    """How many snapshots and pictures a garbage collection has deleted."""
+
+    snapshots: int
+    artwork: int

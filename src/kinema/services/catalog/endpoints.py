@@ -1,0 +1,246 @@
+"""Catalog's HTTP API. What viewers read comes from the snapshot in memory and carries its version as ETag."""
+
+from typing import Annotated
+
+from litestar import MediaType, Response, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from litestar.params import Parameter
+from litestar.types import ControllerRouterHandler
+
+from kinema.core.errors import NotFound, Unsupported
+from kinema.core.ids import check_id
+from kinema.core.keys import KeyRing
+from kinema.model.catalog import (
+    ArtworkKind,
+    ArtworkStored,
+    AssetVersions,
+    Authored,
+    CatalogCollected,
+    CatalogVersion,
+    Home,
+    KeptVersion,
+    KeptVersions,
+    Pin,
+    Publication,
+    Published,
+    Title,
+    TitleChange,
+    TitleDetails,
+    TitlePage,
+)
+from kinema.rpc.conditional import conditional, matches
+from kinema.rpc.cursor import decode_cursor, encode_cursor
+from kinema.rpc.service import AnyRequest, needs
+from kinema.services.catalog import pictures, repository, search
+from kinema.services.catalog.authoring import ARTWORK_PREFIX, Authoring
+from kinema.services.catalog.collection import Collection
+from kinema.services.catalog.reader import Reader
+from kinema.services.catalog.search import Position
+from kinema.storage.content import content_key, read_all
+from kinema.storage.ports import Blobs, Sql
+
+_FOREVER = "private, max-age=31536000, immutable"
+
+Cursor = Annotated[
+    str, Parameter(max_length=2000, description="Where the page begins: `next_cursor` of the page before.")
+]
+Limit = Annotated[int, Parameter(ge=1, le=100, description="How many titles a page has at most.")]
+Query = Annotated[str, Parameter(max_length=200, description="Words that must all be found in a title's texts.")]
+
+
+class PictureOperation(Operation):
+    """The OpenAPI description of a request whose body is a picture as it is."""
+
+    def __post_init__(self) -> None:
+        """Describe the body, which the handler reads itself."""
+        binary = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY)
+        kinds = ("image/jpeg", "image/png", "image/webp", "image/avif")
+        self.request_body = RequestBody(
+            content={kind: OpenAPIMediaType(schema=binary) for kind in kinds}, required=True
+        )
+
+
+@get(
+    "/v1/titles",
+    operation_id="listTitles",
+    tags=["titles"],
+    responses={200: ResponseSpec(TitlePage, description="A page")},
+)
+async def list_titles(
+    request: AnyRequest, reader: Reader, cursor_keys: KeyRing, cursor: Cursor = "", limit: Limit = 50, q: Query = ""
+) -> Response[bytes]:
+    """The published titles, newest first; with `q`, those that match, titles whose name matches first."""
+    shown = reader.snapshot
+    after = decode_cursor(cursor_keys, cursor, Position) if cursor else None
+
+    def build() -> TitlePage:
+        found = search.find(shown.titles, shown.words, q, after, limit)
+        next_cursor = None if found.next is None else encode_cursor(cursor_keys, found.next)
+        return TitlePage(titles=found.titles, next_cursor=next_cursor)
+
+    return conditional(request, _etag(shown.version), build)
+
+
+@get(
+    "/v1/titles/{title_id:str}",
+    operation_id="getTitle",
+    tags=["titles"],
+    responses={200: ResponseSpec(Title, description="The title")},
+)
+async def get_title(request: AnyRequest, title_id: str, reader: Reader) -> Response[bytes]:
+    """One published title."""
+    shown = reader.snapshot
+    title = shown.by_id.get(check_id(title_id, "ttl"))
+    if title is None:
+        raise NotFound(f"There is no published title {title_id}; it may have been withdrawn or not be ready yet.")
+    return conditional(request, _etag(shown.version), lambda: title)
+
+
+@get(
+    "/v1/home",
+    operation_id="getHome",
+    tags=["titles"],
+    responses={200: ResponseSpec(Home, description="The home page")},
+)
+async def get_home(request: AnyRequest, reader: Reader) -> Response[bytes]:
+    """The home page: a billboard and rows of titles."""
+    shown = reader.snapshot
+    return conditional(request, _etag(shown.version), lambda: shown.home)
+
+
+@get("/v1/artwork/{digest:str}", operation_id="getArtwork", tags=["artwork"])
+async def get_artwork(request: AnyRequest, digest: str, blobs: Blobs) -> Response[bytes]:
+    """A picture. Its address names its content, so it never changes."""
+    key = content_key(ARTWORK_PREFIX, digest)
+    headers = {"ETag": f'"{digest}"', "Cache-Control": _FOREVER, "X-Content-Type-Options": "nosniff"}
+    if matches(request.headers.get("if-none-match") or "", digest):
+        return Response(b"", status_code=304, headers=headers, media_type=MediaType.TEXT)
+    try:
+        body = await read_all(blobs, key)
+    except NotFound as error:
+        raise NotFound("There is no such picture; load the page again.") from error
+    media_type = pictures.media_type_of(body)
+    if media_type is None:
+        raise Unsupported("What is stored under this address is not a picture.")
+    return Response(body, media_type=media_type, headers=headers)
+
+
+@get("/v1/titles/{title_id:str}/details", operation_id="getDetails", tags=["authoring"], guards=[needs("operator")])
+async def get_details(title_id: str, authoring: Authoring) -> TitleDetails:
+    """What is written about a title, published or not."""
+    return await authoring.details(title_id)
+
+
+@put("/v1/titles/{title_id:str}", operation_id="putTitle", tags=["authoring"], guards=[needs("operator")])
+async def put_title(title_id: str, data: TitleDetails, authoring: Authoring) -> Authored:
+    """Write a title's details; makes an unpublished title when there is none."""
+    return await authoring.put(title_id, data)
+
+
+@patch("/v1/titles/{title_id:str}", operation_id="patchTitle", tags=["authoring"], guards=[needs("operator")])
+async def patch_title(title_id: str, data: TitleChange, authoring: Authoring) -> Authored:
+    """Write some of a title's details."""
+    return await authoring.patch(title_id, data)
+
+
+@delete("/v1/titles/{title_id:str}", operation_id="withdrawTitle", tags=["authoring"], guards=[needs("operator")])
+async def withdraw_title(title_id: str, authoring: Authoring) -> None:
+    """Take a title out of the catalogue; who is watching it may go on."""
+    await authoring.withdraw(title_id)
+
+
+@put(
+    "/v1/titles/{title_id:str}/artwork/{kind:str}",
+    operation_id="putArtwork",
+    tags=["authoring"],
+    guards=[needs("operator")],
+    operation_class=PictureOperation,
+    request_max_body_size=pictures.MOST_BYTES,
+)
+async def put_artwork(
+    request: AnyRequest,
+    title_id: str,
+    kind: Annotated[ArtworkKind, Parameter(description="poster (upright) or billboard (wide)")],
+    authoring: Authoring,
+) -> ArtworkStored:
+    """Give a title a picture: JPEG, PNG, WebP or AVIF, at most 5 MB."""
+    return await authoring.put_artwork(title_id, kind, await request.body())
+
+
+@put(
+    "/v1/titles/{title_id:str}/publication",
+    operation_id="publishTitle",
+    tags=["internal"],
+    guards=[needs("service")],
+)
+async def publish_title(title_id: str, data: Publication, authoring: Authoring) -> Published:
+    """Publish a version of an asset under a title; repeating it changes nothing."""
+    return await authoring.publish(title_id, data)
+
+
+@get(
+    "/v1/catalog/version",
+    operation_id="getCatalogVersion",
+    tags=["catalog"],
+    responses={200: ResponseSpec(CatalogVersion, description="The version")},
+)
+async def get_version(request: AnyRequest, reader: Reader) -> Response[bytes]:
+    """Which version of the catalogue is served."""
+    version = reader.version
+    return conditional(request, f"{version.version}{'-pinned' if version.pinned else ''}", lambda: version)
+
+
+@get("/v1/catalog/versions", operation_id="listCatalogVersions", tags=["catalog"], guards=[needs("operator")])
+async def list_versions(sql: Sql) -> KeptVersions:
+    """The versions that can be pinned, newest first."""
+    async with sql.read() as connection:
+        rows = await repository.kept_versions(connection)
+    return KeptVersions(
+        versions=tuple(
+            KeptVersion(version=row.version, created_at=repository.iso(row.created_at), titles=row.titles)
+            for row in rows
+        )
+    )
+
+
+@post("/v1/catalog/pin", operation_id="pinCatalog", tags=["catalog"], guards=[needs("operator")], status_code=200)
+async def pin_catalog(data: Pin, authoring: Authoring) -> CatalogVersion:
+    """Serve a kept version until it is unpinned (null): the way back after a bad change."""
+    return await authoring.pin(data.version)
+
+
+@get("/v1/internal/assets", operation_id="listAssets", tags=["internal"], guards=[needs("service")])
+async def list_assets(collection: Collection) -> AssetVersions:
+    """Every manifest version that the catalogue refers to; garbage collection keeps their media."""
+    return AssetVersions(versions=await collection.assets())
+
+
+@post("/v1/catalog/gc", operation_id="collectCatalog", tags=["catalog"], guards=[needs("operator")], status_code=200)
+async def collect_catalog(collection: Collection) -> CatalogCollected:
+    """Delete old snapshots and pictures that no title has."""
+    return await collection.collect()
+
+
+ROUTES: tuple[ControllerRouterHandler, ...] = (
+    list_titles,
+    get_title,
+    get_home,
+    get_artwork,
+    get_details,
+    put_title,
+    patch_title,
+    withdraw_title,
+    put_artwork,
+    publish_title,
+    get_version,
+    list_versions,
+    pin_catalog,
+    list_assets,
+    collect_catalog,
+)
+
+
+def _etag(version: int) -> str:
+    return f"catalog-{version}"
