@@ -238,7 +238,10 @@ def _make_directories(directory: Path, root: Path) -> None:
                 f"{directory.relative_to(root)} is a blob, so no key can lie beneath it; choose another key."
             )
     else:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise Unavailable(f"Blobs cannot be kept in {root}: there is a file in the way; move it.") from error
 
 
 def _sync_directory(directory: Path) -> None:

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.storage.storage_child import open_database
-from tests.contract.storage.storage_servers import S3_KEY, S3_SECRET, postgresql, seaweedfs
 
 from kinema.storage.engines import open_blobs
 from kinema.storage.ports import Blobs, Sql
+from tests.contract.storage.storage_child import open_database
+from tests.contract.storage.storage_servers import S3_KEY, S3_SECRET, postgresql, seaweedfs
 
 FIRST = """
 import sqlalchemy as sa

