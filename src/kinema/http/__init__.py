@@ -1,5 +1,7 @@
 """One asyncio HTTP/1.1 core: a server and a pooled client, for the edge, the gateway and rpc."""
 
+from kinema.http.call import Call, Sink, Upload
+from kinema.http.client import Client, Incoming, Response
 from kinema.http.errors import ConnectFailed, ConnectionLost, Disconnected, PoolFull, ResponseInvalid, TimedOut
 from kinema.http.exchange import Exchange
 from kinema.http.files import MappedFile
@@ -10,6 +12,8 @@ from kinema.http.server import Handler, Server
 from kinema.http.tasks import spawn
 
 __all__ = [
+    "Call",
+    "Client",
     "ClientLimits",
     "ConnectFailed",
     "ConnectionLost",
@@ -19,12 +23,16 @@ __all__ = [
     "Handler",
     "Head",
     "Headers",
+    "Incoming",
     "Limits",
     "MappedFile",
     "PoolFull",
+    "Response",
     "ResponseInvalid",
     "Server",
+    "Sink",
     "TimedOut",
+    "Upload",
     "encode_head",
     "end_to_end",
     "spawn",

@@ -207,7 +207,7 @@ class Connection(asyncio.Protocol):
                 tail = tails.keep_1_0_dated if head.dated else tails.keep_1_0
         else:
             tail = tails.close_dated if head.dated else tails.close
-        if head.status == 204 or head.status == 304:
+        if head.status in {204, 304}:
             return head.block + tail
         if length is not None:
             return b"%bcontent-length: %d\r\n%b" % (head.block, length, tail)

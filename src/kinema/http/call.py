@@ -1,0 +1,183 @@
+"""One request to another server: what its caller holds, and what its caller gives to hear of the answer."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from kinema.core.errors import KinemaError
+from kinema.http.headers import Fields, Headers
+
+if TYPE_CHECKING:
+    from kinema.http.outbound import Outbound
+    from kinema.http.pool import Pool
+
+# Methods that may be sent again when a kept connection turns out to be closed (RFC 9110, 9.2.2).
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
+# Methods whose requests say Content-Length: 0 when they have no body (RFC 9110, 8.6).
+_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Sink(Protocol):
+    """Who hears of an answer: `on_head`, any number of `on_data`, then `on_end`; or `on_error` at any point, and no more."""
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        """The final head has come (1xx answers are skipped)."""
+        ...
+
+    def on_data(self, chunk: bytes) -> None:
+        """A piece of the body, without any chunk framing."""
+        ...
+
+    def on_end(self) -> None:
+        """The answer is complete."""
+        ...
+
+    def on_error(self, error: KinemaError) -> None:
+        """There will be no (complete) answer: ConnectFailed, PoolFull, ConnectionLost, ResponseInvalid or TimedOut."""
+        ...
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """Stands for a request body that is written piece by piece with `Call.write`; length None is sent chunked."""
+
+    length: int | None = None
+
+
+class Call:
+    """A request on its way. Nothing is heard of it any more after `cancel`."""
+
+    on_writable: Callable[[], None] | None = None
+    """Called when `write` returned False and more may be written."""
+
+    connection: "Outbound | None" = None
+    done = False
+    retried = False
+
+    _paused = False
+    _ended = False
+    _held: list[bytes] | None = None
+
+    def __init__(
+        self, pool: "Pool", method: str, head: bytes, body: bytes | Upload, sink: Sink, deadline: float
+    ) -> None:
+        self.pool = pool
+        self.method = method
+        self.sink = sink
+        self.deadline = deadline
+        self.head = head
+        self.body = body if isinstance(body, bytes) else b""
+        self.upload = body if isinstance(body, Upload) else None
+        self.sent = self.upload is None  # the whole request was given to the transport
+        self._pending: list[bytes] = []
+
+    # -- for the caller ----------------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Deliver nothing until `resume`; the socket is not read, so the other side is slowed down."""
+        self._paused = True
+        if self.connection is not None:
+            self.connection.update_reading()
+
+    def resume(self) -> None:
+        """Go on delivering."""
+        self._paused = False
+        while self._held and not self._paused and not self.done:
+            self.sink.on_data(self._held.pop(0))
+        if self.connection is not None:
+            self.connection.update_reading()
+        if self._ended and not self._paused and not self.done:
+            self.done = True
+            self.sink.on_end()
+
+    def cancel(self) -> None:
+        """Give up: close the connection, or leave the queue for one."""
+        if self.done:
+            return
+        self.done = True
+        self._held = None
+        self.pool.forget(self)
+
+    def write(self, chunk: bytes) -> bool:
+        """Send a piece of an `Upload`. False: wait for `on_writable`."""
+        if self.done or self._ended:
+            return False
+        if self.connection is None:
+            self._pending.append(chunk)
+            return False
+        return self.connection.write_body(self, chunk)
+
+    def finish(self) -> None:
+        """End an `Upload`."""
+        self.sent = True
+        if self.connection is not None:
+            self.connection.end_body(self)
+
+    def expire_in(self, seconds: float | None) -> None:
+        """Replace the time-out by this many seconds from now; None: wait as long as it takes."""
+        self.deadline = self.pool.deadline_in(seconds)
+
+    # -- for pool and connection -------------------------------------------------------------------------------------
+
+    @property
+    def paused(self) -> bool:
+        """Whether the caller asked for a pause."""
+        return self._paused and not self.done
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether the request may be sent a second time without the caller's consent."""
+        return not self.retried and self.upload is None and self.method in IDEMPOTENT
+
+    def take_pending(self) -> list[bytes]:
+        """Return the pieces that were written before there was a connection."""
+        pending, self._pending = self._pending, []
+        return pending
+
+    def deliver(self, chunk: bytes) -> None:
+        """Pass a piece of the body on, or hold it while paused."""
+        if self._paused or self._held:
+            if self._held is None:
+                self._held = []
+            self._held.append(chunk)
+        else:
+            self.sink.on_data(chunk)
+
+    def end(self) -> None:
+        """The answer is complete."""
+        if self._paused or self._held:
+            self._ended = True
+        elif not self.done:
+            self.done = True
+            self.sink.on_end()
+
+    def fail(self, error: KinemaError) -> None:
+        """There will be no complete answer."""
+        if not self.done:
+            self.done = True
+            self._held = None
+            self.sink.on_error(error)
+
+
+def encode_request(method: str, target: str, headers: Fields, host: str, body: bytes | Upload) -> bytes:
+    """Return a request head. Raises ValueError when target or a field would break it apart, or sets the framing."""
+    block = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+    framing = b""
+    if isinstance(body, Upload):
+        framing = b"transfer-encoding: chunked\r\n" if body.length is None else b"content-length: %d\r\n" % body.length
+    elif body or method in _WITH_BODY:
+        framing = b"content-length: %d\r\n" % len(body)
+    line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
+    if not block.startswith(b"host: ") and b"\r\nhost: " not in block:
+        line += b"host: %b\r\n" % host.encode("ascii")
+        named = 2
+    else:
+        named = 1
+    head = line + block
+    lines = len(headers) + named
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head or target.count(" ") or not target:
+        raise ValueError(f"The request {method} {target!r} has a space, line break or NUL where none may be.")
+    if b"\r\ncontent-length: " in head or b"\r\ntransfer-encoding: " in head:
+        raise ValueError("Leave content-length and transfer-encoding of a request to the client.")
+    return b"%b%b\r\n" % (head, framing)

@@ -1,0 +1,277 @@
+"""The client's side of one connection: sends one request at a time and cuts the answer out of the bytes.
+
+What RFC 9112 (6.3) says of the end of an answer is kept: none after HEAD, 1xx, 204 and 304; chunked; Content-Length;
+else the end of the connection, where an answer that stops early cannot be told from a whole one and so is the only
+kind that a clean close completes. Everything else that ends early is an error.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from kinema.core.errors import KinemaError
+from kinema.core.log import get_logger
+from kinema.http.call import Call
+from kinema.http.errors import ConnectionLost, ResponseInvalid
+from kinema.http.exchange import JOIN_BYTES
+from kinema.http.headers import Headers
+
+if TYPE_CHECKING:
+    from kinema.http.pool import Pool
+
+_log = get_logger(__name__)
+
+
+class Outbound(asyncio.Protocol):
+    """A connection to an origin; `call` is the one being answered, None while it waits in the pool."""
+
+    transport: asyncio.Transport
+    call: Call | None = None
+    idle_since = 0.0
+
+    _served = 0
+    _reading = True
+    _heard = False  # a byte of the present answer has arrived
+    _head_seen = False
+    _head_bytes = 0
+    _skipping = False  # inside a 1xx answer
+    _until_close = False
+    _finished = False
+    _extra = False  # bytes came that belong to no answer
+    _keep_alive = False
+    _write_paused = False
+    _fault: KinemaError | None = None
+
+    def __init__(self, pool: "Pool") -> None:
+        self._pool = pool
+        self._limits = pool.limits
+        self._fields: dict[bytes, bytes] = {}
+        self._more: list[tuple[bytes, bytes]] = []
+        self._parser = httptools.HttpResponseParser(self)
+
+    # -- for the pool ------------------------------------------------------------------------------------------------
+
+    @property
+    def usable(self) -> bool:
+        """Whether another request may be sent."""
+        return self.call is None and not self.transport.is_closing()
+
+    def begin(self, call: Call) -> None:
+        """Send a request."""
+        self.call = call
+        call.connection = self
+        self._served += 1
+        self._heard = self._head_seen = self._until_close = self._finished = False
+        self._head_bytes = 0
+        if call.body and len(call.body) > JOIN_BYTES:
+            self.transport.writelines((call.head, call.body))
+        else:
+            self.transport.write(call.head + call.body)
+        if call.upload is not None:
+            self._begin_upload(call)
+        if call.paused:
+            self.update_reading()
+
+    def close(self) -> None:
+        """Close without waiting for anything."""
+        self.call = None
+        self.transport.abort()
+
+    # -- for the call ------------------------------------------------------------------------------------------------
+
+    def update_reading(self) -> None:
+        """Read the socket unless the caller asked for a pause."""
+        read = self.call is None or not self.call.paused
+        if read != self._reading and not self.transport.is_closing():
+            self._reading = read
+            if read:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    def write_body(self, call: Call, chunk: bytes) -> bool:
+        """Send a piece of an upload; False above the high-water mark."""
+        if call.upload is not None and call.upload.length is None:
+            if chunk:
+                self.transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n"))
+        else:
+            self.transport.write(chunk)
+        return not self._write_paused
+
+    def end_body(self, call: Call) -> None:
+        """Send the end of an upload."""
+        if call.upload is not None and call.upload.length is None:
+            self.transport.write(b"0\r\n\r\n")
+
+    # -- asyncio.Protocol --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport; the pool gives the first call."""
+        self.transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, then act on what it found: a callback must not hand this connection on in mid-parse."""
+        if self.call is None:
+            self.transport.abort()  # an origin that speaks unasked
+            return
+        self._heard = True
+        if not self._head_seen:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if self._fault is None and not self._finished:
+                self._fault = ResponseInvalid(f"{self._pool.origin} sent what is not an HTTP/1.1 response: {error}.")
+            self._extra = True
+        except httptools.HttpParserUpgrade:
+            self._fault = ResponseInvalid(f"{self._pool.origin} changed the protocol without being asked.")
+        if not self._head_seen and self._head_bytes > self._limits.head_bytes and self._fault is None:
+            self._fault = ResponseInvalid(
+                f"{self._pool.origin} sent a response head of more than {self._limits.head_bytes} bytes."
+            )
+        if self._fault is not None:
+            self._fail(self._fault)
+        elif self._finished:
+            self._complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Complete an answer that ends with the connection; else say that it was cut, or try once more if that is safe."""
+        self._pool.closed(self)
+        call = self.call
+        if call is None:
+            return
+        if self._until_close and exc is None:
+            self._complete()
+            return
+        self.call = call.connection = None
+        if not self._heard and self._served > 1 and call.repeatable:
+            call.retried = True
+            self._pool.submit(call, fresh=True)
+            return
+        when = "in the middle of its response" if self._head_seen else "before it answered"
+        call.pool.settled(call)
+        call.fail(ConnectionLost(f"{self._pool.origin} closed the connection {when}.", before_head=not self._heard))
+
+    def pause_writing(self) -> None:
+        """The kernel's buffer and ours are full."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """The origin has taken enough again."""
+        self._write_paused = False
+        if self.call is not None and self.call.on_writable is not None:
+            self.call.on_writable()
+
+    # -- the parser's callbacks --------------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        """The first byte of an answer."""
+        if self._finished:
+            self._extra = True
+        self._fields = {}
+        if self._more:
+            self._more = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One whole field."""
+        name = name.lower()
+        if name in self._fields:
+            self._more.append((name, value))
+        else:
+            self._fields[name] = value
+
+    def on_headers_complete(self) -> None:
+        """Decide how the answer ends, and tell the caller of its head."""
+        call = self.call
+        if self._finished or call is None:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200:
+            self._skipping = True
+            return
+        self._head_seen = True
+        fields = self._fields
+        coding = fields.get(b"transfer-encoding")
+        if coding is not None and (coding.lower() != b"chunked" or b"content-length" in fields):
+            self._fault = ResponseInvalid(f"{self._pool.origin} sent a response whose end cannot be told for certain.")
+            return
+        if len(fields) + len(self._more) > self._limits.header_count:
+            self._fault = ResponseInvalid(
+                f"{self._pool.origin} sent a response with more than {self._limits.header_count} header fields."
+            )
+            return
+        bodyless = call.method == "HEAD" or status in {204, 304}
+        framed = bodyless or coding is not None or b"content-length" in fields
+        self._until_close = not framed
+        if bodyless:
+            self._keep_alive = b"connection" not in fields and self._parser.get_http_version() == "1.1"
+        else:
+            self._keep_alive = self._parser.should_keep_alive()
+        self._tell(call.sink.on_head, status, Headers(fields, self._more))
+        if call.method == "HEAD":
+            self._finished = True
+
+    def on_body(self, chunk: bytes) -> None:
+        """A piece of the body."""
+        call = self.call
+        if self._finished or call is None:
+            self._extra = True
+        elif self._fault is None and not call.done:
+            self._tell(call.deliver, chunk)
+
+    def on_message_complete(self) -> None:
+        """The end of an answer, or of a 1xx one before it."""
+        if self._skipping:
+            self._skipping = False
+        elif self._fault is None:
+            self._finished = True
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
+        """Call the caller back; its own mistake ends this call, not the parser."""
+        try:
+            callback(*arguments)
+        except Exception as error:  # noqa: BLE001 (any mistake of the receiver ends its own call only)
+            _log.exception("the receiver of a response failed", origin=self._pool.origin)
+            self._fault = ResponseInvalid(f"The response of {self._pool.origin} could not be taken: {error}.")
+
+    def _begin_upload(self, call: Call) -> None:
+        for chunk in call.take_pending():
+            self.write_body(call, chunk)
+        if call.sent:
+            self.end_body(call)
+        elif call.on_writable is not None and not self._write_paused:
+            call.on_writable()
+
+    def _fail(self, error: KinemaError) -> None:
+        call, self.call = self.call, None
+        self.transport.abort()
+        if call is not None:
+            call.connection = None
+            self._pool.settled(call)
+            call.fail(error)
+
+    def _complete(self) -> None:
+        """Give the connection back if it can be used again, then tell the caller."""
+        call, self.call = self.call, None
+        if call is None:
+            return
+        call.connection = None
+        self._pool.settled(call)
+        if (
+            self._keep_alive
+            and not self._extra
+            and not self._until_close
+            and call.sent
+            and not self.transport.is_closing()
+        ):
+            if call.method == "HEAD":
+                self._parser = httptools.HttpResponseParser(self)  # the old one still waits for the body
+            self.update_reading()
+            self._pool.offer(self)
+        else:
+            self.transport.close()
+        call.end()
