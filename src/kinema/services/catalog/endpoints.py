@@ -1,12 +1,13 @@
 """Catalog's HTTP API. What viewers read comes from the snapshot in memory and carries its version as ETag."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from litestar import MediaType, Response, delete, get, patch, post, put
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from litestar.params import Parameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from kinema.core.errors import NotFound, Unsupported
@@ -44,12 +45,13 @@ from kinema.storage.ports import Blobs, Sql
 _FOREVER = "private, max-age=31536000, immutable"
 
 Cursor = Annotated[
-    str, Parameter(max_length=2000, description="Where the page begins: `next_cursor` of the page before.")
+    str, QueryParameter(max_length=2000, description="Where the page begins: `next_cursor` of the page before.")
 ]
-Limit = Annotated[int, Parameter(ge=1, le=100, description="How many titles a page has at most.")]
-Query = Annotated[str, Parameter(max_length=200, description="Words that must all be found in a title's texts.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many titles a page has at most.")]
+Query = Annotated[str, QueryParameter(max_length=200, description="Words that must all be found in a title's texts.")]
 
 
+@dataclass
 class PictureOperation(Operation):
     """The OpenAPI description of a request whose body is a picture as it is."""
 
@@ -89,7 +91,7 @@ async def list_titles(
     tags=["titles"],
     responses={200: ResponseSpec(Title, description="The title")},
 )
-async def get_title(request: AnyRequest, title_id: str, reader: Reader) -> Response[bytes]:
+async def get_title(request: AnyRequest, title_id: FromPath[str], reader: Reader) -> Response[bytes]:
     """One published title."""
     shown = reader.snapshot
     title = shown.by_id.get(check_id(title_id, "ttl"))
@@ -111,7 +113,7 @@ async def get_home(request: AnyRequest, reader: Reader) -> Response[bytes]:
 
 
 @get("/v1/artwork/{digest:str}", operation_id="getArtwork", tags=["artwork"])
-async def get_artwork(request: AnyRequest, digest: str, blobs: Blobs) -> Response[bytes]:
+async def get_artwork(request: AnyRequest, digest: FromPath[str], blobs: Blobs) -> Response[bytes]:
     """A picture. Its address names its content, so it never changes."""
     key = content_key(ARTWORK_PREFIX, digest)
     headers = {"ETag": f'"{digest}"', "Cache-Control": _FOREVER, "X-Content-Type-Options": "nosniff"}
@@ -128,25 +130,25 @@ async def get_artwork(request: AnyRequest, digest: str, blobs: Blobs) -> Respons
 
 
 @get("/v1/titles/{title_id:str}/details", operation_id="getDetails", tags=["authoring"], guards=[needs("operator")])
-async def get_details(title_id: str, authoring: Authoring) -> TitleDetails:
+async def get_details(title_id: FromPath[str], authoring: Authoring) -> TitleDetails:
     """What is written about a title, published or not."""
     return await authoring.details(title_id)
 
 
 @put("/v1/titles/{title_id:str}", operation_id="putTitle", tags=["authoring"], guards=[needs("operator")])
-async def put_title(title_id: str, data: TitleDetails, authoring: Authoring) -> Authored:
+async def put_title(title_id: FromPath[str], data: TitleDetails, authoring: Authoring) -> Authored:
     """Write a title's details; makes an unpublished title when there is none."""
     return await authoring.put(title_id, data)
 
 
 @patch("/v1/titles/{title_id:str}", operation_id="patchTitle", tags=["authoring"], guards=[needs("operator")])
-async def patch_title(title_id: str, data: TitleChange, authoring: Authoring) -> Authored:
+async def patch_title(title_id: FromPath[str], data: TitleChange, authoring: Authoring) -> Authored:
     """Write some of a title's details."""
     return await authoring.patch(title_id, data)
 
 
 @delete("/v1/titles/{title_id:str}", operation_id="withdrawTitle", tags=["authoring"], guards=[needs("operator")])
-async def withdraw_title(title_id: str, authoring: Authoring) -> None:
+async def withdraw_title(title_id: FromPath[str], authoring: Authoring) -> None:
     """Take a title out of the catalogue; who is watching it may go on."""
     await authoring.withdraw(title_id)
 
@@ -161,8 +163,8 @@ async def withdraw_title(title_id: str, authoring: Authoring) -> None:
 )
 async def put_artwork(
     request: AnyRequest,
-    title_id: str,
-    kind: Annotated[ArtworkKind, Parameter(description="poster (upright) or billboard (wide)")],
+    title_id: FromPath[str],
+    kind: Annotated[ArtworkKind, PathParameter(description="poster (upright) or billboard (wide)")],
     authoring: Authoring,
 ) -> ArtworkStored:
     """Give a title a picture: JPEG, PNG, WebP or AVIF, at most 5 MB."""
@@ -175,7 +177,7 @@ async def put_artwork(
     tags=["internal"],
     guards=[needs("service")],
 )
-async def publish_title(title_id: str, data: Publication, authoring: Authoring) -> Published:
+async def publish_title(title_id: FromPath[str], data: Publication, authoring: Authoring) -> Published:
     """Publish a version of an asset under a title; repeating it changes nothing."""
     return await authoring.publish(title_id, data)
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from litestar import Response, delete, get, post, put
 from litestar.datastructures import Cookie
+from litestar.params import FromPath
 from litestar.types import ControllerRouterHandler
 
 from kinema.core.identity import Identity
@@ -61,7 +62,7 @@ async def sign_out(request: AnyRequest, identity: Identity, members: Members) ->
 
 
 @delete("/v1/sessions/{session:str}", operation_id="endSession", tags=["session"])
-async def end_session(session: str, identity: Identity, members: Members) -> None:
+async def end_session(session: FromPath[str], identity: Identity, members: Members) -> None:
     """Sign out another browser of this account; an operator, anybody's."""
     await members.end_session(identity, session)
 
@@ -93,7 +94,7 @@ async def create_token(data: TokenRequest, members: Members) -> Token:
 
 
 @delete("/v1/tokens/{token:str}", operation_id="revokeToken", tags=["tokens"], guards=[needs("operator")])
-async def revoke_token(token: str, members: Members) -> None:
+async def revoke_token(token: FromPath[str], members: Members) -> None:
     """Revoke a bearer token; the gateway stops believing it within ten seconds."""
     await members.revoke_token(token)
 

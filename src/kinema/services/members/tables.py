@@ -29,7 +29,9 @@ sessions = sa.Table(
     metadata,
     sa.Column("digest", sa.String(64), primary_key=True),
     sa.Column("session", sa.String(64), nullable=False, unique=True),
-    sa.Column("account", sa.String(64), sa.ForeignKey("accounts.account", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column(
+        "account", sa.String(64), sa.ForeignKey("accounts.account", ondelete="CASCADE"), nullable=False, index=True
+    ),
     sa.Column("client", sa.String(200), nullable=False),  # what the browser calls itself
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("seen_at", sa.Float, nullable=False),  # to the hour

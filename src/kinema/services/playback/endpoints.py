@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar import MediaType, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from kinema.core.identity import Identity
@@ -17,10 +17,10 @@ from kinema.services.playback.service import Playback
 _LONGEST_CACHED_SECONDS = 60  # a text may be kept, but an edge that joins should be found soon
 
 MaxHeight = Annotated[
-    int, Parameter(ge=1, le=16384, description="The highest picture that the device shows, in lines.")
+    int, QueryParameter(ge=1, le=16384, description="The highest picture that the device shows, in lines.")
 ]
 Codecs = Annotated[
-    str, Parameter(max_length=400, description="Codecs that the device decodes, by comma: avc1,mp4a. Empty: all.")
+    str, QueryParameter(max_length=400, description="Codecs that the device decodes, by comma: avc1,mp4a. Empty: all.")
 ]
 
 
@@ -38,7 +38,7 @@ async def start_play(
 
 
 @post("/v1/plays/{play_id:str}/renew", operation_id="renewPlay", tags=["plays"], status_code=200)
-async def renew_play(request: AnyRequest, play_id: str, identity: Identity, playback: Playback) -> Play:
+async def renew_play(request: AnyRequest, play_id: FromPath[str], identity: Identity, playback: Playback) -> Play:
     """Give a play a new token for the same version; do it at two thirds of the lifetime and after a 403."""
     return await playback.renew(identity, play_id, _origin(request))
 
@@ -52,10 +52,10 @@ async def renew_play(request: AnyRequest, play_id: str, identity: Identity, play
 )
 async def get_manifest(
     request: AnyRequest,
-    token: str,
-    asset: str,
-    version: int,
-    name: str,
+    token: FromPath[str],
+    asset: FromPath[str],
+    version: FromPath[int],
+    name: FromPath[str],
     playback: Playback,
     max_height: MaxHeight = 4320,
     codecs: Codecs = "",
