@@ -38,6 +38,8 @@ class Connection(asyncio.Protocol):
     _current: Exchange | None = None
     _incoming: Exchange | None = None
     _in_head = False
+    _at_start = True  # the next byte is the first of a request, and such a request may be taken
+    _plain: Headers | None = None  # fields of the request just parsed, if it was the only one and nothing special
     _head_bytes = 0
     _url = b""
     _keep_alive = True
@@ -55,6 +57,7 @@ class Connection(asyncio.Protocol):
         self.limits = server.limits
         self._handler = server.handler
         self._tails = server.tails
+        self._known = server.known
         self._queue: deque[Exchange] = deque()
         self._fields: dict[bytes, bytes] = {}
         self._more: list[tuple[bytes, bytes]] = []
@@ -78,9 +81,28 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; every answer that a handler gives at once is given inside this call."""
-        if self._closing:
+        if self._current is None and self._at_start:
+            known = self._known.recall(data)
+            if known is not None:
+                method, target, headers = known
+                self.fresh = False
+                self.can_chunk = self._keep_alive = True
+                self._current = exchange = Exchange(self, method, target, headers)
+                self.deadline = NEVER
+                try:
+                    self._handler(exchange)
+                except Exception as error:  # noqa: BLE001 (whatever a handler raises is told to the client)
+                    exchange.fail(error)
+                return
+        elif self._closing:
             self._discard(len(data))
             return
+        self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        whole = self._at_start
+        self._at_start = False
+        self._plain = None
         rest: bytes | memoryview = data
         while True:
             try:
@@ -95,8 +117,13 @@ class Connection(asyncio.Protocol):
                 if not self._closing:
                     self._refuse(400, f"This is not an HTTP/1.1 request that can be trusted: {error}.")
                 break
-        if self._in_head and not self._closing:
-            self._head_continues(len(data))
+        if self._in_head:
+            if not self._closing:
+                self._head_continues(len(data))
+            return
+        self._at_start = self._incoming is None and not self._closing and not self.server.draining
+        if whole and self._plain is not None:
+            self._known.remember(data, self._plain)
 
     def eof_received(self) -> bool | None:
         """The client has sent all it ever will: whoever asks and does not stay to read is taken as gone."""
@@ -157,6 +184,8 @@ class Connection(asyncio.Protocol):
             return
         if b"content-length" in fields or b"transfer-encoding" in fields:
             self._expect_body(exchange, fields)
+        elif self.can_chunk:
+            self._plain = exchange.headers
         if self._current is None:
             self._current = exchange
             self._handle(exchange)
@@ -195,11 +224,13 @@ class Connection(asyncio.Protocol):
 
     def finish_head(self, exchange: Exchange, head: Head, length: int | None) -> bytes:
         """Add framing, date and Connection to a head. Decides here whether the connection is kept after this answer."""
-        keep = self._keep_alive and not self.server.draining and not self._queue_ends(exchange)
+        tails = self._tails
+        if self._keep_alive and exchange.complete and head.plain and self.can_chunk and length is not None:
+            return head.complete(length, tails.keep)
+        keep = self._keep_alive and not self._queue_ends(exchange)
         if length is None and not self.can_chunk and exchange.method != "HEAD":
             keep = False
         self._keep_alive = keep
-        tails = self._tails
         if keep:
             if self.can_chunk:
                 tail = tails.keep_dated if head.dated else tails.keep
@@ -217,11 +248,14 @@ class Connection(asyncio.Protocol):
 
     def response_done(self, exchange: Exchange) -> None:
         """The last byte of an answer was given to the transport."""
-        self.fresh = False
         if not self._keep_alive:
             self._close(exchange)
         elif exchange.complete:
-            self._advance()
+            if self._queue or self._refusal is not None:
+                self._advance()
+            else:
+                self._current = None
+                self.deadline = self.server.idle_deadline
         elif self._incoming is exchange:
             self.update_reading()
 
@@ -250,6 +284,7 @@ class Connection(asyncio.Protocol):
 
     def drain(self) -> None:
         """Close now if idle; a connection whose first request may be on its way gets a second for it."""
+        self._keep_alive = self._at_start = False
         if not self.idle:
             return
         if self.fresh:
@@ -291,7 +326,8 @@ class Connection(asyncio.Protocol):
             self._refuse(*fault)
             return None
         name = self._parser.get_method()
-        self._keep_alive = self._parser.should_keep_alive()
+        self._keep_alive = self._parser.should_keep_alive() and not self.server.draining
+        self.fresh = False
         return Exchange(
             self, _METHODS.get(name) or name.decode(), self._url.decode("ascii"), Headers(fields, self._more)
         )

@@ -153,16 +153,16 @@ class Exchange:
 
     def send(self, head: Head, body: bytes | memoryview = b"") -> None:
         """Answer with an encoded head and a whole body: the quickest way, for heads that are sent often."""
-        if self._state != FRESH:
+        if self._state:
             self._refuse_second_answer()
             return
+        self._state = DONE
         connection = self._connection
         size = len(body)
         start = connection.finish_head(self, head, size)
-        self._state = DONE
         if not size or self.method == "HEAD" or head.status == 304:
             connection.transport.write(start)
-        elif size <= JOIN_BYTES and isinstance(body, bytes):
+        elif size <= JOIN_BYTES and type(body) is bytes:
             connection.transport.write(start + body)
         else:
             connection.transport.writelines((start, body))
@@ -170,7 +170,7 @@ class Exchange:
 
     def start(self, status: int, headers: Fields = (), length: int | None = None) -> None:
         """Begin a streamed answer of `length` bytes; None when that is not known (chunked, or ended by closing)."""
-        if self._state != FRESH:
+        if self._state:
             self._refuse_second_answer()
             return
         self._state = STREAMING

@@ -58,6 +58,19 @@ class Headers:
             return []
         return [self._first[name], *(value for other, value in self._more if other == name)]
 
+    @property
+    def more(self) -> Fields:
+        """The values beyond the first of names that came more than once."""
+        return self._more
+
+    def extended(self, name: bytes, value: bytes) -> "Headers":
+        """Return a copy with one more field, whose name is not among them yet."""
+        return Headers({**self._first, name: value}, self._more)
+
+    def without(self, name: bytes) -> "Headers":
+        """Return a copy without the fields of this name."""
+        return Headers.of(pair for pair in self if pair[0] != name)
+
     def __contains__(self, name: object) -> bool:
         return name in self._first
 

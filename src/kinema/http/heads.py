@@ -13,14 +13,28 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".en
 
 
 class Head:
-    """An encoded status line with fields; may be kept and sent on any exchange."""
+    """An encoded status line with fields; may be kept and sent on any exchange.
 
-    __slots__ = ("block", "dated", "status")
+    It remembers how it was last completed: `complete` joins the bytes again only when the length or the second changed.
+    """
+
+    __slots__ = ("_joined", "_length", "_tail", "block", "dated", "plain", "status")
 
     def __init__(self, status: int, block: bytes) -> None:
         self.status = status
         self.block = block
         self.dated = b"\r\ndate: " in block
+        self.plain = not self.dated and status not in {204, 304}
+        self._length = -1
+        self._tail = b""
+        self._joined = b""
+
+    def complete(self, length: int, tail: bytes) -> bytes:
+        """Return the whole head of an answer with this many bytes of body."""
+        if length != self._length or tail is not self._tail:
+            self._length, self._tail = length, tail
+            self._joined = b"%bcontent-length: %d\r\n%b" % (self.block, length, tail)
+        return self._joined
 
 
 def encode_head(status: int, headers: Fields = ()) -> Head:
