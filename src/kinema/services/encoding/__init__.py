@@ -1,0 +1,1 @@
+"""Encoding: takes films in, makes them playable, announces them to catalog."""

@@ -1,0 +1,232 @@
+"""From a source file to verified tracks: the steps of encoding, each done once (see `ledger`).
+
+    facts -> for each rung:  encode -> package -> verify
+          -> for each sound: encode -> package -> verify
+          -> poster
+
+Encoded files wait under `steps/`, packaged tracks lie under `media/` and pictures under `artwork/`, all named by digest.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from fractions import Fraction
+from pathlib import Path
+
+import msgspec
+
+from kinema.core.ids import new_id
+from kinema.model.encoding import Track
+from kinema.services.encoding import commands
+from kinema.services.encoding.inspection import AudioFacts, Facts, Unusable, inspect
+from kinema.services.encoding.ladder import Rung
+from kinema.services.encoding.ledger import Ledger, Step
+from kinema.services.encoding.poster import cut_poster
+from kinema.services.encoding.tools import ToolFailed, Tools, run
+from kinema.services.encoding.tracks import audio_track, video_track
+from kinema.services.encoding.verification import frame_counter, verify_audio, verify_video
+from kinema.storage.content import content_key, store
+from kinema.storage.ports import Blobs, local_path
+
+_ENCODE_SECONDS = 7 * 24 * 3600.0
+_PACKAGE_SECONDS = 3600.0
+_LEAST_SHARE = 0.9  # of the film's duration that must be decodable
+_REVISION = 1  # raise when the meaning of a step changes with the same parameters
+
+Progress = Callable[[float], None]
+"""Takes the share (0 to 1) of a step that is done."""
+
+
+class Encoded(msgspec.Struct, frozen=True):
+    """An encoded elementary stream: the digest of its file under `steps/`, and its pictures (0 for sound)."""
+
+    digest: str
+    frames: int
+
+
+class Verified(msgspec.Struct, frozen=True):
+    """The mark that a track has passed its checks."""
+
+    digest: str
+
+
+class Pipeline:
+    """The steps for one source. `scratch` is a directory of this worker's own; `threads` 0 lets x264 choose."""
+
+    def __init__(
+        self, source: Path, digest: str, ledger: Ledger, blobs: Blobs, tools: Tools, scratch: Path, threads: int
+    ) -> None:
+        self._source = source
+        self._digest = digest
+        self._ledger = ledger
+        self._blobs = blobs
+        self._tools = tools
+        self._scratch = scratch
+        self._threads = threads
+
+    async def facts(self) -> Facts:
+        """Return what the source is. Raises Unusable with a sentence when it cannot be encoded."""
+        return await self._ledger.once(self._step("facts", ()), Facts, lambda: inspect(self._source, self._tools))
+
+    async def rung(self, facts: Facts, rung: Rung, progress: Progress) -> Track:
+        """Return a rung's track, verified. Raises Unusable when the source's pictures cannot be decoded."""
+        parameters = (
+            rung,
+            facts.video_index,
+            facts.frame_rate,
+            facts.interlaced,
+            facts.duration_seconds,
+            self._threads,
+        )
+        encoded = await self._ledger.once(
+            self._step("encode-video", parameters), Encoded, lambda: self._encode_video(facts, rung, progress), _encoded
+        )
+        rate = Fraction(facts.frame_rate)
+
+        async def describe(path: Path) -> Track:
+            return await video_track(path, rung, facts.frame_rate)
+
+        track = await self._ledger.once(
+            self._step("package", (encoded.digest, rung.name, facts.frame_rate)),
+            Track,
+            lambda: self._package(encoded, "video", rate, describe),
+            _packaged,
+        )
+        await self._verified(track, lambda path: verify_video(path, track, encoded.frames, self._tools))
+        return track
+
+    async def sound(self, facts: Facts, audio: AudioFacts, name: str) -> Track:
+        """Return a sound's track, verified. Raises Unusable when it cannot be decoded."""
+        others = tuple(each.index for each in facts.audio)
+        parameters = (audio, others, facts.video_index, facts.duration_seconds, commands.AUDIO_BITS_PER_SECOND)
+        encoded = await self._ledger.once(
+            self._step("encode-audio", parameters), Encoded, lambda: self._encode_audio(facts, audio), _encoded
+        )
+        rate = Fraction(facts.frame_rate)
+
+        async def describe(path: Path) -> Track:
+            return await audio_track(path, audio, name)
+
+        track = await self._ledger.once(
+            self._step("package", (encoded.digest, name, audio, facts.frame_rate)),
+            Track,
+            lambda: self._package(encoded, "audio", rate, describe),
+            _packaged,
+        )
+        await self._verified(track, lambda path: verify_audio(path, track, facts.duration_seconds, self._tools))
+        return track
+
+    async def poster(self, facts: Facts) -> str:
+        """Return the digest of a picture from the film, stored as artwork; empty when none could be cut."""
+
+        async def cut() -> str:
+            picture = self._fresh("jpg")
+            try:
+                found = await cut_poster(self._tools, self._source, facts, picture)
+                return await store(self._blobs, "artwork", picture) if found else ""
+            finally:
+                picture.unlink(missing_ok=True)
+
+        def needs(digest: str) -> tuple[str, ...]:
+            return (content_key("artwork", digest),) if digest else ()
+
+        return await self._ledger.once(self._step("poster", ()), str, cut, needs)
+
+    def _step(self, name: str, parameters: object) -> Step:
+        return Step(name=name, source=self._digest, parameters=(_REVISION, parameters), tools=self._tools.versions)
+
+    def _fresh(self, suffix: str) -> Path:
+        return self._scratch / f"{new_id('tmp')}.{suffix}"
+
+    async def _encode_video(self, facts: Facts, rung: Rung, progress: Progress) -> Encoded:
+        expected = max(1, round(facts.duration_seconds * Fraction(facts.frame_rate)))
+        frames = 0
+
+        def take(number: int) -> None:
+            nonlocal frames
+            frames = number
+            progress(min(1.0, number / expected))
+
+        output = self._fresh("mp4")
+        command = commands.encode_video(self._tools, self._source, facts, rung, self._threads, output)
+        try:
+            try:
+                await run(command, _ENCODE_SECONDS, frame_counter(take), keep_output=False)
+            except ToolFailed as error:
+                if frames == 0:
+                    raise Unusable(
+                        "None of the film's pictures can be decoded; convert it to MP4 with H.264."
+                    ) from error
+                raise
+            if frames < expected * _LEAST_SHARE - 2:
+                seconds = frames / Fraction(facts.frame_rate)
+                raise Unusable(
+                    f"Only {float(seconds):.1f} s of the film's {facts.duration_seconds:.1f} s can be decoded; "
+                    "the file is damaged or cut short, send the whole file again."
+                )
+            return Encoded(await store(self._blobs, "steps", output), frames)
+        finally:
+            output.unlink(missing_ok=True)
+
+    async def _encode_audio(self, facts: Facts, audio: AudioFacts) -> Encoded:
+        output = self._fresh("mp4")
+        try:
+            await run(
+                commands.encode_audio(self._tools, self._source, facts, audio, output),
+                _ENCODE_SECONDS,
+                keep_output=False,
+            )
+            return Encoded(await store(self._blobs, "steps", output), 0)
+        except ToolFailed as error:
+            raise Unusable(f"The film's sound cannot be decoded ({audio.codec}); convert it to AAC.") from error
+        finally:
+            output.unlink(missing_ok=True)
+
+    async def _package(
+        self, encoded: Encoded, kind: str, rate: Fraction, describe: Callable[[Path], Awaitable[Track]]
+    ) -> Track:
+        output = self._fresh("mp4")
+        source = await self._file("steps", encoded.digest)
+        try:
+            await run(commands.package(self._tools, source, kind, rate, output, self._scratch), _PACKAGE_SECONDS)
+            track = await describe(output)
+            await store(self._blobs, "media", output)
+            return track
+        finally:
+            output.unlink(missing_ok=True)
+
+    async def _verified(self, track: Track, check: Callable[[Path], Awaitable[None]]) -> None:
+        async def work() -> Verified:
+            await check(await self._file("media", track.digest))
+            return Verified(track.digest)
+
+        await self._ledger.once(self._step("verify", (track.name, track.digest)), Verified, work)
+
+    async def _file(self, prefix: str, digest: str) -> Path:
+        return await fetch(self._blobs, content_key(prefix, digest), self._scratch / f"{prefix}-{digest}")
+
+
+async def fetch(blobs: Blobs, key: str, copy: Path) -> Path:
+    """Return a local file with a blob's bytes: the blob's own where it is one, else `copy`, downloaded if it is not there yet."""
+    if (own := local_path(blobs, key)) is not None:
+        return own
+    if not copy.exists():
+        partial = copy.with_suffix(".partial")
+        with partial.open("wb") as file:
+            async for chunk in blobs.get(key):
+                await asyncio.to_thread(file.write, chunk)
+        partial.replace(copy)
+    return copy
+
+
+def audio_name(audio: AudioFacts, before: int) -> str:
+    """Return a sound track's name; `before` counts the tracks of the same language that come earlier."""
+    kilobits = commands.AUDIO_BITS_PER_SECOND // 1000
+    return f"audio-{audio.language}{f'-{before + 1}' if before else ''}-aac-{kilobits}k"
+
+
+def _encoded(encoded: Encoded) -> tuple[str, ...]:
+    return (content_key("steps", encoded.digest),)
+
+
+def _packaged(track: Track) -> tuple[str, ...]:
+    return (content_key("media", track.digest),)

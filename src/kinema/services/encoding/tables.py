@@ -1,0 +1,75 @@
+"""Encoding's own tables: uploads and their parts, jobs, the ledger of finished steps, and the manifests that were made."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+uploads = sa.Table(
+    "uploads",
+    metadata,
+    sa.Column("upload_id", sa.String(40), primary_key=True),
+    sa.Column("title_id", sa.String(40), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("filename", sa.Text, nullable=False),
+    sa.Column("account", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),  # open | complete (a job is queued) | assembled
+    sa.Column("length", sa.BigInteger, nullable=False),  # bytes announced
+    sa.Column("offset", sa.BigInteger, nullable=False),  # bytes stored for good
+    sa.Column("parts", sa.Integer, nullable=False),
+    sa.Column("writer", sa.String(40), nullable=True),  # the request that is writing, until writer_until
+    sa.Column("writer_until", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("expires_at", sa.Float, nullable=False),
+    sa.Index("uploads_by_expiry", "state", "expires_at"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    sa.Column("job_id", sa.String(40), primary_key=True),
+    sa.Column("title_id", sa.String(40), nullable=False),
+    sa.Column("upload_id", sa.String(40), nullable=False),
+    sa.Column("asset", sa.String(40), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("source", sa.String(64), nullable=True),  # digest of the assembled file
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("playable", sa.Boolean, nullable=False),  # a first version is published
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("progress", sa.Float, nullable=False),
+    sa.Column("eta_seconds", sa.Float, nullable=True),
+    sa.Column("rungs", sa.Text, nullable=False),  # JSON of model.RungProgress
+    sa.Column("error", sa.Text, nullable=True),
+    sa.Column("cancel", sa.Boolean, nullable=False),
+    sa.Column("crashes", sa.Integer, nullable=False),  # since a step was last finished
+    sa.Column("worker", sa.String(64), nullable=True),
+    sa.Column("lease_until", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("changed_at", sa.Float, nullable=False),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Index("jobs_by_turn", "state", "playable", "job_id"),
+)
+
+steps = sa.Table(
+    "steps",
+    metadata,
+    sa.Column("step_key", sa.String(64), primary_key=True),
+    sa.Column("name", sa.String(40), nullable=False),
+    sa.Column("result", sa.LargeBinary, nullable=False),  # JSON, its type is the step's
+    sa.Column("blobs", sa.Text, nullable=False),  # JSON list of keys that the result needs
+    sa.Column("source", sa.String(64), nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Index("steps_by_source", "source"),
+)
+
+manifests = sa.Table(
+    "manifests",
+    metadata,
+    sa.Column("asset", sa.String(40), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("title_id", sa.String(40), nullable=False),
+    sa.Column("tracks", sa.Text, nullable=False),  # JSON list of digests, in the manifest's order
+    sa.Column("poster", sa.String(64), nullable=False),
+    sa.Column("complete", sa.Boolean, nullable=False),
+    sa.Column("announced", sa.Boolean, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+)
