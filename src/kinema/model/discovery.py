@@ -16,7 +16,8 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class Registry(msgspec.Struct, frozen=True):
-    """All live instances; `version` grows with each change."""
+    """All live instances; `version` grows with each change. Not `settled`: up for less than a lease, so it may not know everybody."""
 
     version: int
     instances: tuple[Instance, ...]
+    settled: bool = True

@@ -1,0 +1,41 @@
+"""A budget for retries, so that a failing service is not hit harder than a healthy one.
+
+    each call       puts `ratio` tokens in                  (0.2: one retry for five calls)
+    each second     puts `per_second` tokens in             (so that a quiet caller may retry too)
+    a retry         takes one token out, or does not happen
+    the bucket      holds at most `most` tokens, and starts with ten seconds' worth
+
+With ratio 0.2 a service that fails every call sees at most 1.2 times its usual calls (plus `per_second`).
+The idea is Finagle's RetryBudget; the figures are those of its defaults, the minimum lower.
+"""
+
+from kinema.core.clock import Clock
+
+
+class RetryBudget:
+    """Shared by all calls of one caller to one service, or to all of them."""
+
+    __slots__ = ("_clock", "_most", "_per_second", "_ratio", "_refilled_at", "_tokens")
+
+    def __init__(self, clock: Clock, ratio: float = 0.2, per_second: float = 3.0, most: float = 100.0) -> None:
+        self._clock = clock
+        self._ratio = ratio
+        self._per_second = per_second
+        self._most = most
+        self._tokens = min(most, per_second * 10)
+        self._refilled_at = clock.monotonic()
+
+    def called(self) -> None:
+        """Count a first attempt."""
+        tokens = self._tokens + self._ratio
+        self._tokens = min(self._most, tokens)
+
+    def take(self) -> bool:
+        """Take a token for a retry; False: there is none, give the failure to the caller."""
+        now = self._clock.monotonic()
+        self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_second)
+        self._refilled_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True

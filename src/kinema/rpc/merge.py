@@ -1,0 +1,57 @@
+"""One list of instances out of the answers of several registries.
+
+    known      the union of what the registries that answered last say
+    kept       if none of these is settled (up for at least a lease), also everything that was known before
+    same name  two registries know an instance by different addresses: the later start wins
+
+A registry that has just restarted knows nobody yet; that must not make everybody vanish. One that cannot be reached says
+nothing; when all are gone, the last list stays for as long as that lasts.
+"""
+
+from kinema.model.discovery import Instance, Registry
+
+STARTED = "started"  # metadata: Unix seconds at which the instance's process began
+
+
+class Merge:
+    """The last answer of each registry, and the list that follows from them."""
+
+    def __init__(self) -> None:
+        self._answers: dict[str, Registry] = {}
+        self._known: dict[tuple[str, str], Instance] = {}
+
+    def heard(self, registry: str, answer: Registry) -> None:
+        """A registry has answered."""
+        self._answers[registry] = answer
+        self._update()
+
+    def lost(self, registry: str) -> None:
+        """A registry did not answer: what it said before no longer counts."""
+        if self._answers.pop(registry, None) is not None:
+            self._update()
+
+    @property
+    def answering(self) -> bool:
+        """Whether any registry answered when it was last asked."""
+        return bool(self._answers)
+
+    def instances(self) -> tuple[Instance, ...]:
+        """Return everybody, by service and name."""
+        return tuple(self._known[key] for key in sorted(self._known))
+
+    def _update(self) -> None:
+        settled = any(answer.settled for answer in self._answers.values())
+        known = {} if settled else dict(self._known)
+        for answer in self._answers.values():
+            for one in answer.instances:
+                key = (one.service, one.instance)
+                if key not in known or _started(one) >= _started(known[key]):
+                    known[key] = one
+        self._known = known
+
+
+def _started(instance: Instance) -> float:
+    try:
+        return float(instance.metadata.get(STARTED, ""))
+    except ValueError:
+        return 0.0
