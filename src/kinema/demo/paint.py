@@ -26,6 +26,7 @@ _TO_LAB = np.array(
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
 )
+_FROM_LAB, _FROM_LMS = np.linalg.inv(_TO_LAB), np.linalg.inv(_TO_LMS)
 
 
 def rgb(colour: str) -> Array:
@@ -43,7 +44,7 @@ def oklab(srgb: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 def srgb(lab: npt.ArrayLike) -> Array:
     """OKLab to sRGB, clipped to what a screen can show."""
-    linear = (np.asarray(lab, np.float64) @ np.linalg.inv(_TO_LAB).T) ** 3 @ np.linalg.inv(_TO_LMS).T
+    linear = (np.asarray(lab, np.float64) @ _FROM_LAB.T) ** 3 @ _FROM_LMS.T
     linear = np.clip(linear, 0, 1)
     values = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     return values.astype(np.float32)

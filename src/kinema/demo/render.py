@@ -98,7 +98,7 @@ def render(
     with tempfile.TemporaryDirectory(prefix=f"{film.slug}-", dir=target.parent) as scratch:
         half_done = Path(scratch) / "film.mp4"
         command = _command(film, stage, Path(scratch), half_done)
-        log.info("render", film=film.slug, command=shlex.join(command))
+        log.debug("render", film=film.slug, command=shlex.join(command))
         _pipe(film, stage, command, progress, stop)
         with half_done.open("rb") as file:
             os.fsync(file.fileno())

@@ -47,15 +47,17 @@ def follow(length: float, points: Sequence[tuple[float, float]]) -> Mono:
 
 def wave(note: float, length: float, partials: Sequence[float], start: float = 0.0, bend: Mono | None = None) -> Mono:
     """A steady tone whose harmonics have these strengths. `bend` (semitones for each sample) lets it waver."""
-    turns = np.arange(_TABLE + 1) / _TABLE
-    table = sum(level * np.sin(2 * np.pi * (k + 1) * turns) for k, level in enumerate(partials))
+    turns = np.arange(_TABLE) / _TABLE
+    table = np.asarray(sum(level * np.sin(2 * np.pi * (k + 1) * turns) for k, level in enumerate(partials)), np.float32)
     count = round(length * RATE)
-    frequency = hertz(note)
+    # The phase is a 32-bit integer that wraps around once a cycle; its upper 12 bits are the place in the table.
+    step = hertz(note) / RATE * 2**32
+    offset = np.uint32(start % 1.0 * 2**32)
     if bend is None:
-        phase = (np.arange(count) * (frequency / RATE) + start) % 1.0
+        phase = np.arange(count, dtype=np.uint32) * np.uint32(step) + offset
     else:
-        phase = (np.cumsum(frequency / RATE * 2 ** (bend.astype(np.float64) / 12)) + start) % 1.0
-    return np.asarray(table, np.float32)[(phase * _TABLE).astype(np.int32)]
+        phase = np.cumsum((step * np.exp2(bend / np.float32(12))).astype(np.uint32), dtype=np.uint32) + offset
+    return table[phase >> np.uint32(20)]
 
 
 WARM = (1.0, 0.45, 0.28, 0.12, 0.09, 0.04, 0.03, 0.015)
@@ -67,9 +69,9 @@ BRIGHT = (1.0, 0.7, 0.5, 0.4, 0.3, 0.22, 0.16, 0.12, 0.09, 0.06, 0.04)
 def pad(notes: Sequence[float], length: float, attack: float = 2.0, release: float = 3.0, partials: Sequence[float] = WARM) -> Stereo:
     """A chord held by two slightly detuned voices a note, one on each side, breathing slowly."""
     out = np.zeros((round(length * RATE), 2), np.float32)
-    t = seconds(length)
+    t = seconds(length).astype(np.float32)
     for index, note in enumerate(notes):
-        breath = (0.8 + 0.2 * np.sin(2 * np.pi * t * (0.07 + 0.013 * index) + index * 1.7)).astype(np.float32)
+        breath = 0.8 + 0.2 * np.sin(t * np.float32(2 * np.pi * (0.07 + 0.013 * index)) + np.float32(index * 1.7))
         for side, cents in ((0, -0.045), (1, 0.05)):
             out[:, side] += wave(note + cents, length, partials, start=0.37 * index + 0.5 * side) * breath
     out *= (envelope(length, attack, release) / max(1, len(notes)))[:, None]
@@ -161,13 +163,13 @@ class Tape:
         shape = np.exp(-6.9 * t / size) * np.clip(t / 0.012, 0, 1)
         length = len(self.samples) + len(t)
         fast = _fast_length(length)
-        tone = 1 / (1 + (np.fft.rfftfreq(fast, 1 / RATE) / dark) ** 2)
+        tone = (1 / (1 + (np.fft.rfftfreq(fast, 1 / RATE) / dark) ** 2)).astype(np.float32)
         for side in (0, 1):
             impulse = (rng.standard_normal(len(t)) * shape).astype(np.float32)
             impulse /= np.sqrt((impulse**2).sum())
             wave_ = np.fft.rfft(self.samples[:, side], fast) * np.fft.rfft(impulse, fast) * tone
             echo = np.fft.irfft(wave_, fast)[: len(self.samples)]
-            self.samples[:, side] += (wet * echo).astype(np.float32)
+            self.samples[:, side] += np.float32(wet) * echo
 
     def master(self, loudness: float = 0.11, rise: float = 0.6, fall: float = 2.0) -> Stereo:
         """The finished sound: level set to `loudness` (RMS of its louder half), peaks rounded below -1.5 dBFS, faded."""

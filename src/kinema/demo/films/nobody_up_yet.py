@@ -9,14 +9,14 @@ import numpy as np
 from kinema.demo import sound
 from kinema.demo.film import Credit, Cue, Film, Frame, Picture, Sound, Stage, Title
 from kinema.demo.lettering import Ink
-from kinema.demo.paint import Array, clouds, grid, oklab, ramp, rgb, smooth, span, srgb
+from kinema.demo.paint import Array, clouds, grid, oklab, rgb, smooth, span, srgb
 
 # Sky colours from the zenith to the horizon, one row for each moment (0 to 1) of the film.
 _SKIES = (
     (0.00, ("#0b1030", "#182050", "#2b2f66", "#54487a", "#7d5f80")),
     (0.35, ("#1b2a5c", "#3a4a86", "#7d6a9c", "#c98a8f", "#f0a579")),
     (0.62, ("#3f6aa6", "#7d9cc4", "#c9b4bd", "#f6c49a", "#ffdc9c")),
-    (1.00, ("#5f9bd0", "#93bfe0", "#c9dcE6", "#f3e3cf", "#fdeccb")),
+    (1.00, ("#5f9bd0", "#93bfe0", "#c9dce6", "#f3e3cf", "#fdeccb")),
 )
 _RIDGES = 4
 
@@ -41,7 +41,7 @@ class _Valley:
         self.y, self.x = grid(stage.height, stage.width)
         self.ridges = [_ridge(stage, layer) for layer in range(_RIDGES)]
         self.cloud = clouds(stage.height, stage.width * 2, stage.rng("cloud"), 1.7)
-        self.cloud = smooth(self.cloud, 0.42, 0.8)
+        self.cloud = smooth(self.cloud, 0.42, 0.8) * smooth(-self.y, -0.12, 0.5)
         rng = stage.rng("stars")
         self.stars = np.zeros((stage.height, stage.width), np.float32)
         count = 90
@@ -52,78 +52,87 @@ class _Valley:
         self._moments = [moment for moment, _ in _SKIES]
 
     def sky(self, moment: float) -> Array:
-        """The sky's colours from top to bottom, rows x 3."""
+        """The sky's colours from top to bottom, 3 x rows."""
         index = min(len(self._moments) - 2, int(np.searchsorted(self._moments, moment, "right")) - 1)
         low, high = self._moments[index], self._moments[index + 1]
         stops = self._skies[index] + (self._skies[index + 1] - self._skies[index]) * ((moment - low) / (high - low))
         down = np.clip(np.linspace(0, 1.35, self.stage.height), 0, 1) ** 1.1 * 4
-        return srgb(np.stack([np.interp(down, range(5), stops[:, channel]) for channel in range(3)], axis=1))
+        return srgb(np.stack([np.interp(down, range(5), stops[:, channel]) for channel in range(3)], axis=1)).T
 
-    def paint(self, moment: float, drift: float) -> Picture:
-        """The valley at a moment from 0 (night) to 1 (morning)."""
+    def paint(self, moment: float, drift: float) -> Array:
+        """The valley at a moment from 0 (night) to 1 (morning), as three planes."""
         sky = self.sky(moment)
-        picture = np.repeat(sky[:, None, :], self.stage.width, axis=1)
-        self._clouds(picture, moment, drift)
-        self._sun(picture, moment)
-        haze = sky[int(self.stage.height * 0.62)]
-        near = srgb(oklab(rgb("#0a1226")) * (1 - moment) + oklab(rgb("#20384a")) * moment)
+        planes = np.repeat(sky[:, :, None], self.stage.width, axis=2)
+        self._clouds(planes, moment, drift)
+        self._sun(planes, moment)
+        haze = sky[:, int(self.stage.height * 0.62)]
+        near = _between("#0a1226", "#20384a", moment)
         for layer in range(_RIDGES):
-            self._hills(picture, layer, drift, haze, near)
-        self._window(picture, moment)
-        return picture
+            self._hills(planes, layer, drift, haze, near)
+        self._window(planes, moment)
+        return planes
 
-    def _clouds(self, picture: Picture, moment: float, drift: float) -> None:
+    def _clouds(self, planes: Array, moment: float, drift: float) -> None:
         shift = int(drift * self.stage.width * 0.4)
-        part = self.cloud[:, shift : shift + self.stage.width] * smooth(-self.y, -0.12, 0.5)
-        lit = srgb(oklab(rgb("#3a3a6e")) * (1 - moment) + oklab(rgb("#ffe9dc")) * moment)
-        amount = part * (0.25 + 0.4 * moment)
-        amount = amount[:, :, None]
-        picture += (lit - picture) * amount
-        stars = self.stars * (span(moment, 0.45, 0.0) if moment < 0.45 else 0.0)
-        picture += stars[:, :, None]
+        rows = int(self.stage.height * 0.62)
+        part = self.cloud[:rows, shift : shift + self.stage.width] * np.float32(0.25 + 0.4 * moment)
+        for plane, lit in zip(planes[:, :rows], _between("#3a3a6e", "#ffe9dc", moment), strict=True):
+            plane += (lit - plane) * part
+            if moment < 0.45:
+                plane += self.stars[:rows] * np.float32(1 - span(moment, 0.0, 0.45))
 
-    def _sun(self, picture: Picture, moment: float) -> None:
-        risen = 0.24 - 0.42 * moment**1.15
-        dx, dy = self.x - 0.23, self.y - risen
-        wide = np.exp(-(dx * dx) / 0.5) * np.exp(-(dy * dy) / 0.07)
-        close = np.exp(-(dx * dx) / 0.02) * np.exp(-(dy * dy) / 0.02)
-        disc = smooth(np.sqrt(dx * dx + dy * dy), 0.066, 0.058)
-        strength = span(moment, 0.02, 0.45)
-        picture += (wide * (0.30 * strength))[:, :, None] * np.array([1.0, 0.55, 0.25], np.float32)
-        picture += (close * (0.34 * strength))[:, :, None] * np.array([1.0, 0.75, 0.4], np.float32)
-        picture += (np.array([1.0, 0.955, 0.82], np.float32) - picture) * (disc * span(moment, 0.05, 0.3))[:, :, None]
+    def _sun(self, planes: Array, moment: float) -> None:
+        dx, dy = self.x - np.float32(0.23), self.y - np.float32(0.24 - 0.42 * moment**1.15)
+        strength = span(moment, 0.02, 0.45) * (1 - 0.35 * span(moment, 0.45, 0.9))
+        wide = (np.exp(-(dx * dx) / 0.5) * (0.30 * strength)) * np.exp(-(dy * dy) / 0.07)
+        close = (np.exp(-(dx * dx) / 0.02) * (0.34 * strength)) * np.exp(-(dy * dy) / 0.02)
+        disc = np.clip((0.066 - np.sqrt(dx * dx + dy * dy)) * 125, 0, 1) * np.float32(span(moment, 0.05, 0.3))
+        for plane, far, near, face in zip(planes, (1.0, 0.55, 0.25), (1.0, 0.75, 0.4), (1.0, 0.955, 0.82), strict=True):
+            plane += wide * np.float32(far) + close * np.float32(near)
+            plane += (np.float32(face) - plane) * disc
 
-    def _hills(self, picture: Picture, layer: int, drift: float, haze: Array, near: Array) -> None:
+    def _hills(self, planes: Array, layer: int, drift: float, haze: Array, near: Array) -> None:
         depth = (layer + 0.6) / (_RIDGES - 0.4)
         shift = drift * self.stage.width * (0.05 + 0.11 * layer)
-        whole, part = int(shift), shift - int(shift)
+        whole, part = int(shift), np.float32(shift - int(shift))
         strip = self.ridges[layer]
         outline = strip[whole : whole + self.stage.width] * (1 - part) + strip[whole + 1 : whole + 1 + self.stage.width] * part
         top = max(0, int((float(outline.min()) + 0.5) * self.stage.height) - 1)
-        below = self.y[top:] - outline[None, :]
+        # Rows below the lowest point of the next range will be painted over by it.
+        lowest = float(self.ridges[layer + 1].max()) if layer + 1 < _RIDGES else 0.5
+        end = min(self.stage.height, int((lowest + 0.5) * self.stage.height) + 2)
+        below = self.y[top:end] - outline
         cover = np.clip(below * self.stage.height + 0.5, 0, 1)
-        mist = np.exp(np.minimum(-below, 0) * (5.0 + 2.5 * layer)) * (1 - 0.45 * depth)
-        box = picture[top:]
-        body = haze * (1 - depth) + near * depth
-        tint = body + (haze - body) * (1 - mist)[:, :, None] * (0.95 - 0.62 * depth)
-        box += (tint - box) * cover[:, :, None]
+        fog = (1 - np.exp(np.minimum(-below, 0) * (5.0 + 2.5 * layer)) * (1 - 0.45 * depth)) * (0.95 - 0.62 * depth)
+        for plane, far, close in zip(planes[:, top:end], haze, near, strict=True):
+            body = far * (1 - depth) + close * depth
+            plane += (np.float32(body) + fog * np.float32(far - body) - plane) * cover
 
-    def _window(self, picture: Picture, moment: float) -> None:
+    def _window(self, planes: Array, moment: float) -> None:
         """Somebody is up after all."""
-        lit = span(moment, 0.86, 0.9)
+        lit = span(moment, 0.715, 0.745)
         if lit:
             dx, dy = self.x + 0.42, self.y - 0.315
             glow = np.exp(-(dx * dx + dy * dy) / 0.0022) * 0.5 + np.exp(-(dx**4 + dy**4) / 1.2e-9)
-            picture += (np.array([1.0, 0.78, 0.38], np.float32) - picture) * np.minimum(glow * lit, 1)[:, :, None]
+            glow = np.minimum(glow * lit, 1)
+            for plane, colour in zip(planes, (1.0, 0.78, 0.38), strict=True):
+                plane += (np.float32(colour) - plane) * glow
+
+
+def _between(night: str, morning: str, moment: float) -> Array:
+    return srgb(oklab(rgb(night)) * (1 - moment) + oklab(rgb(morning)) * moment)
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """Planes in ffmpeg's order: green, blue, red."""
     valley = _Valley(stage)
     for index in range(stage.count):
         t = index / max(1, stage.count - 1)
-        picture = valley.paint(t**1.05, t * 0.55)
+        planes = valley.paint(0.85 * t**1.05, t * 0.55)
         open_close = span(t, -0.02, 0.06) * (1 - span(t, 0.955, 1.0))
-        yield (np.clip(picture, 0, 1) * np.float32(65535 * open_close)).astype(np.uint16)
+        np.clip(planes, 0, 1, out=planes)
+        planes *= np.float32(65535 * open_close)
+        yield planes[[1, 2, 0]].astype(np.uint16)
 
 
 def score(stage: Stage) -> Sound:
@@ -156,7 +165,7 @@ def _bird(rng: np.random.Generator) -> Sound:
 
 
 def still(stage: Stage) -> Picture:
-    return _Valley(stage).paint(0.5, 0.2)
+    return np.ascontiguousarray(np.moveaxis(_Valley(stage).paint(0.5, 0.2), 0, 2))
 
 
 FILM = Film(
@@ -175,9 +184,10 @@ FILM = Film(
     score=score,
     still=still,
     raster=(320, 180),
-    pixels="rgb48le",
+    pixels="gbrp16le",
     preset="ultrafast",
-    quality=15,
+    scaler="bilinear",
+    quality=20,
     lettering=Title("Nobody\nUp Yet", "Nobody Up Yet", poster_y=0.2, billboard_y=0.3, ink=Ink(0.075, 0.34), shade=0.12),
     cues=(Cue("Nobody Up Yet", 1.0, 5.6, y=0.4, height=0.075, ink=Ink(0.07, 0.42)),),
 )
