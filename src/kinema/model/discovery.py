@@ -16,8 +16,12 @@ class Instance(msgspec.Struct, frozen=True):
 
 
 class Registry(msgspec.Struct, frozen=True):
-    """All live instances; `version` grows with each change. Not `settled`: up for less than a lease, so it may not know everybody."""
+    """All live instances; `version` grows with each change. Not `settled`: up for less than a lease, so it may not know everybody.
+
+    `left`: "service/instance" of those that signed off within the last lease.
+    """
 
     version: int
     instances: tuple[Instance, ...]
     settled: bool = True
+    left: tuple[str, ...] = ()

@@ -1,7 +1,7 @@
 """One list of instances out of the answers of several registries.
 
     known      the union of what the registries that answered last say
-    kept       if none of these is settled (up for at least a lease), also everything that was known before
+    kept       if none of these is settled (up for at least a lease), also everybody who was known before and has not left
     same name  two registries know an instance by different addresses: the later start wins
 
 A registry that has just restarted knows nobody yet; that must not make everybody vanish. One that cannot be reached says
@@ -41,7 +41,9 @@ class Merge:
 
     def _update(self) -> None:
         settled = any(answer.settled for answer in self._answers.values())
-        known = {} if settled else dict(self._known)
+        left = {name for answer in self._answers.values() for name in answer.left}
+        kept = {} if settled else self._known
+        known = {key: one for key, one in kept.items() if f"{one.service}/{one.instance}" not in left}
         for answer in self._answers.values():
             for one in answer.instances:
                 key = (one.service, one.instance)

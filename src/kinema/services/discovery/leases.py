@@ -1,7 +1,7 @@
 """Leases: an instance is believed to be there for six seconds after it last said so.
 
     renew     the instance's lease ends `lease_seconds` from now; a new or changed instance is a change
-    cancel    the lease ends now
+    cancel    the lease ends now; remembered for a lease as one that has left
     live      those whose lease has not ended; each end that is noticed is a change
     version   counts the changes
 
@@ -25,6 +25,7 @@ class Leases:
         self._lease = lease_seconds
         self._born = clock.monotonic()
         self._entries: dict[tuple[str, str], tuple[Instance, float]] = {}
+        self._left: dict[tuple[str, str], float] = {}
         self._version = 0
 
     def renew(self, instance: Instance) -> None:
@@ -37,10 +38,12 @@ class Leases:
         if known is None or known[0] != instance:
             self._version += 1
         self._entries[key] = (instance, self._clock.monotonic() + self._lease)
+        self._left.pop(key, None)
 
     def cancel(self, service: str, instance: str) -> None:
         """Take an instance out; one that is not there is fine."""
         if self._entries.pop((service, instance), None) is not None:
+            self._left[service, instance] = self._clock.monotonic() + self._lease
             self._version += 1
 
     def registry(self) -> Registry:
@@ -50,6 +53,7 @@ class Leases:
             version=self._version,
             instances=tuple(instance for instance, _ in self._entries.values()),
             settled=self._clock.monotonic() - self._born >= self._lease,
+            left=tuple(f"{service}/{instance}" for service, instance in self._left),
         )
 
     def _expire(self) -> None:
@@ -57,4 +61,7 @@ class Leases:
         ended = [key for key, (_, until) in self._entries.items() if until <= now]
         for key in ended:
             del self._entries[key]
-        self._version += len(ended)
+        forgotten = [key for key, until in self._left.items() if until <= now]
+        for key in forgotten:
+            del self._left[key]
+        self._version += len(ended) + len(forgotten)
