@@ -183,6 +183,8 @@ def _answer_error(request: AnyRequest, error: KinemaError) -> Response[bytes]:
 
 def _answer_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     detail = error.detail
+    if error.status_code >= 500:
+        _logger.error("failed inside the framework", method=request.method, path=request.url.path, exc_info=error)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         detail = "; ".join(
             f"{item.get('key', 'body')}: {item.get('message', '')}" for item in error.extra if isinstance(item, dict)
