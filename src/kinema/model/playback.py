@@ -14,7 +14,7 @@ class PlayRequest(msgspec.Struct, frozen=True):
     """What a client sends to start a play."""
 
     title_id: str
-    device: Device = Device()
+    device: Device = msgspec.field(default_factory=Device)
 
 
 class ManifestAddresses(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from kinema.services.catalog.authoring import Authoring
 from kinema.services.catalog.collection import Collection
 from kinema.services.catalog.cycle import Cycle
 from kinema.services.catalog.endpoints import ROUTES
+from kinema.services.catalog.gallery import Gallery
 from kinema.services.catalog.reader import Reader
 from kinema.storage.ports import Blobs, Sql
 
@@ -35,8 +36,7 @@ def create_catalog(*, instance: str, sql: Sql, blobs: Blobs, keys: KeyRing, cloc
             "reader": reader,
             "authoring": Authoring(sql, blobs, clock, cycle, reader),
             "collection": Collection(sql, blobs, clock),
-            "blobs": blobs,
-            "sql": sql,
+            "gallery": Gallery(blobs),
             "cursor_keys": keys,
         },
         on_startup=[start],

@@ -11,6 +11,8 @@ from kinema.model.catalog import (
     ArtworkStored,
     Authored,
     CatalogVersion,
+    KeptVersion,
+    KeptVersions,
     Publication,
     Published,
     TitleChange,
@@ -19,11 +21,11 @@ from kinema.model.catalog import (
 from kinema.model.encoding import manifest_key
 from kinema.services.catalog import pictures, repository, snapshot, texts
 from kinema.services.catalog.cycle import Change, Cycle
+from kinema.services.catalog.gallery import ARTWORK_PREFIX, Gallery
 from kinema.services.catalog.reader import Reader
 from kinema.storage import content
 from kinema.storage.ports import Blobs, Sql
 
-ARTWORK_PREFIX = "artwork"
 _UNNAMED = "Untitled"
 
 
@@ -31,6 +33,7 @@ class Authoring:
     """Writes titles and publishes them."""
 
     def __init__(self, sql: Sql, blobs: Blobs, clock: Clock, cycle: Cycle, reader: Reader) -> None:
+        self._gallery = Gallery(blobs)
         self._sql = sql
         self._blobs = blobs
         self._clock = clock
@@ -87,7 +90,7 @@ class Authoring:
         check_id(title_id, "ttl")
         picture = pictures.inspect(body)
         await self.details(title_id)
-        digest = await content.store(self._blobs, ARTWORK_PREFIX, body)
+        digest = await self._gallery.store(body)
 
         async def change(connection: AsyncConnection) -> bool:
             row = await repository.get_title(connection, title_id)
@@ -96,7 +99,7 @@ class Authoring:
 
         version = await self._publish(change)
         # Once more, in case that a collection found the same picture, not yet in use, a moment ago.
-        await content.store(self._blobs, ARTWORK_PREFIX, body)
+        await self._gallery.store(body)
         return ArtworkStored(
             path=repository.artwork_path(digest),
             media_type=picture.media_type,
@@ -151,6 +154,17 @@ class Authoring:
             await repository.pin(connection, version)
         await self._reader.refresh()
         return self._reader.version
+
+    async def versions(self) -> KeptVersions:
+        """Return the versions that can be pinned, newest first."""
+        async with self._sql.read() as connection:
+            rows = await repository.kept_versions(connection)
+        return KeptVersions(
+            versions=tuple(
+                KeptVersion(version=row.version, created_at=repository.iso(row.created_at), titles=row.titles)
+                for row in rows
+            )
+        )
 
     async def _publish(self, change: Change) -> int | None:
         version = await self._cycle.run(change)

@@ -10,7 +10,7 @@ from kinema.core.clock import Clock
 from kinema.core.errors import NotFound
 from kinema.model.catalog import AssetVersion, CatalogCollected
 from kinema.services.catalog import repository, snapshot
-from kinema.services.catalog.authoring import ARTWORK_PREFIX
+from kinema.services.catalog.gallery import ARTWORK_PREFIX
 from kinema.services.catalog.repository import VersionRow
 from kinema.services.catalog.snapshot import SnapshotBody
 from kinema.storage.content import read_all

@@ -10,7 +10,7 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
-from kinema.core.errors import NotFound, Unsupported
+from kinema.core.errors import NotFound
 from kinema.core.ids import check_id
 from kinema.core.keys import KeyRing
 from kinema.model.catalog import (
@@ -21,7 +21,6 @@ from kinema.model.catalog import (
     CatalogCollected,
     CatalogVersion,
     Home,
-    KeptVersion,
     KeptVersions,
     Pin,
     Publication,
@@ -34,16 +33,16 @@ from kinema.model.catalog import (
 from kinema.rpc.conditional import conditional, matches
 from kinema.rpc.cursor import decode_cursor, encode_cursor
 from kinema.rpc.service import AnyRequest, needs
-from kinema.services.catalog import pictures, repository, search
-from kinema.services.catalog.authoring import ARTWORK_PREFIX, Authoring
+from kinema.services.catalog import pictures, search
+from kinema.services.catalog.authoring import Authoring
 from kinema.services.catalog.collection import Collection
+from kinema.services.catalog.gallery import Gallery
 from kinema.services.catalog.reader import Reader
 from kinema.services.catalog.search import Position
-from kinema.storage.content import content_key, read_all
-from kinema.storage.ports import Blobs, Sql
 
 _FOREVER = "private, max-age=31536000, immutable"
 
+TitleId = Annotated[str, PathParameter(description="The title's id.", schema_extra={"pattern": "^ttl_[0-9a-z]{26}$"})]
 Cursor = Annotated[
     str, QueryParameter(max_length=2000, description="Where the page begins: `next_cursor` of the page before.")
 ]
@@ -91,7 +90,7 @@ async def list_titles(
     tags=["titles"],
     responses={200: ResponseSpec(Title, description="The title")},
 )
-async def get_title(request: AnyRequest, title_id: FromPath[str], reader: Reader) -> Response[bytes]:
+async def get_title(request: AnyRequest, title_id: TitleId, reader: Reader) -> Response[bytes]:
     """One published title."""
     shown = reader.snapshot
     title = shown.by_id.get(check_id(title_id, "ttl"))
@@ -113,42 +112,35 @@ async def get_home(request: AnyRequest, reader: Reader) -> Response[bytes]:
 
 
 @get("/v1/artwork/{digest:str}", operation_id="getArtwork", tags=["artwork"])
-async def get_artwork(request: AnyRequest, digest: FromPath[str], blobs: Blobs) -> Response[bytes]:
+async def get_artwork(request: AnyRequest, digest: FromPath[str], gallery: Gallery) -> Response[bytes]:
     """A picture. Its address names its content, so it never changes."""
-    key = content_key(ARTWORK_PREFIX, digest)
     headers = {"ETag": f'"{digest}"', "Cache-Control": _FOREVER, "X-Content-Type-Options": "nosniff"}
     if matches(request.headers.get("if-none-match") or "", digest):
         return Response(b"", status_code=304, headers=headers, media_type=MediaType.TEXT)
-    try:
-        body = await read_all(blobs, key)
-    except NotFound as error:
-        raise NotFound("There is no such picture; load the page again.") from error
-    media_type = pictures.media_type_of(body)
-    if media_type is None:
-        raise Unsupported("What is stored under this address is not a picture.")
+    body, media_type = await gallery.get(digest)
     return Response(body, media_type=media_type, headers=headers)
 
 
 @get("/v1/titles/{title_id:str}/details", operation_id="getDetails", tags=["authoring"], guards=[needs("operator")])
-async def get_details(title_id: FromPath[str], authoring: Authoring) -> TitleDetails:
+async def get_details(title_id: TitleId, authoring: Authoring) -> TitleDetails:
     """What is written about a title, published or not."""
     return await authoring.details(title_id)
 
 
 @put("/v1/titles/{title_id:str}", operation_id="putTitle", tags=["authoring"], guards=[needs("operator")])
-async def put_title(title_id: FromPath[str], data: TitleDetails, authoring: Authoring) -> Authored:
+async def put_title(title_id: TitleId, data: TitleDetails, authoring: Authoring) -> Authored:
     """Write a title's details; makes an unpublished title when there is none."""
     return await authoring.put(title_id, data)
 
 
 @patch("/v1/titles/{title_id:str}", operation_id="patchTitle", tags=["authoring"], guards=[needs("operator")])
-async def patch_title(title_id: FromPath[str], data: TitleChange, authoring: Authoring) -> Authored:
+async def patch_title(title_id: TitleId, data: TitleChange, authoring: Authoring) -> Authored:
     """Write some of a title's details."""
     return await authoring.patch(title_id, data)
 
 
 @delete("/v1/titles/{title_id:str}", operation_id="withdrawTitle", tags=["authoring"], guards=[needs("operator")])
-async def withdraw_title(title_id: FromPath[str], authoring: Authoring) -> None:
+async def withdraw_title(title_id: TitleId, authoring: Authoring) -> None:
     """Take a title out of the catalogue; who is watching it may go on."""
     await authoring.withdraw(title_id)
 
@@ -163,7 +155,7 @@ async def withdraw_title(title_id: FromPath[str], authoring: Authoring) -> None:
 )
 async def put_artwork(
     request: AnyRequest,
-    title_id: FromPath[str],
+    title_id: TitleId,
     kind: Annotated[ArtworkKind, PathParameter(description="poster (upright) or billboard (wide)")],
     authoring: Authoring,
 ) -> ArtworkStored:
@@ -177,7 +169,7 @@ async def put_artwork(
     tags=["internal"],
     guards=[needs("service")],
 )
-async def publish_title(title_id: FromPath[str], data: Publication, authoring: Authoring) -> Published:
+async def publish_title(title_id: TitleId, data: Publication, authoring: Authoring) -> Published:
     """Publish a version of an asset under a title; repeating it changes nothing."""
     return await authoring.publish(title_id, data)
 
@@ -195,16 +187,9 @@ async def get_version(request: AnyRequest, reader: Reader) -> Response[bytes]:
 
 
 @get("/v1/catalog/versions", operation_id="listCatalogVersions", tags=["catalog"], guards=[needs("operator")])
-async def list_versions(sql: Sql) -> KeptVersions:
+async def list_versions(authoring: Authoring) -> KeptVersions:
     """The versions that can be pinned, newest first."""
-    async with sql.read() as connection:
-        rows = await repository.kept_versions(connection)
-    return KeptVersions(
-        versions=tuple(
-            KeptVersion(version=row.version, created_at=repository.iso(row.created_at), titles=row.titles)
-            for row in rows
-        )
-    )
+    return await authoring.versions()
 
 
 @post("/v1/catalog/pin", operation_id="pinCatalog", tags=["catalog"], guards=[needs("operator")], status_code=200)

@@ -179,11 +179,12 @@ async def served(connection: AsyncConnection) -> CatalogVersion:
 
 
 async def unannounced(connection: AsyncConnection, before: float) -> bool:
-    """Say whether a version was reserved before this time, and neither it nor a newer one has been announced."""
-    query = sa.select(versions.c.version).where(
-        versions.c.version > sa.select(announced.c.version).scalar_subquery(), versions.c.created_at < before
-    )
-    return (await connection.execute(query.limit(1))).first() is not None
+    """Say whether the newest version was reserved before this time and has not been announced."""
+    newest = (await connection.execute(sa.select(versions).order_by(versions.c.version.desc()).limit(1))).one_or_none()
+    if newest is None or newest.created_at >= before:
+        return False
+    pending: bool = newest.version > await latest_announced(connection)
+    return pending
 
 
 async def kept_versions(connection: AsyncConnection) -> tuple[VersionRow, ...]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from litestar import MediaType, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from kinema.core.identity import Identity
@@ -16,6 +16,7 @@ from kinema.services.playback.service import Playback
 
 _LONGEST_CACHED_SECONDS = 60  # a text may be kept, but an edge that joins should be found soon
 
+PlayId = Annotated[str, PathParameter(description="The play's id.", schema_extra={"pattern": "^ply_[0-9a-z]{26}$"})]
 MaxHeight = Annotated[
     int, QueryParameter(ge=1, le=16384, description="The highest picture that the device shows, in lines.")
 ]
@@ -38,7 +39,7 @@ async def start_play(
 
 
 @post("/v1/plays/{play_id:str}/renew", operation_id="renewPlay", tags=["plays"], status_code=200)
-async def renew_play(request: AnyRequest, play_id: FromPath[str], identity: Identity, playback: Playback) -> Play:
+async def renew_play(request: AnyRequest, play_id: PlayId, identity: Identity, playback: Playback) -> Play:
     """Give a play a new token for the same version; do it at two thirds of the lifetime and after a 403."""
     return await playback.renew(identity, play_id, _origin(request))
 
