@@ -7,13 +7,14 @@ of answering: `reply` (whole), `start`/`write`/`finish` (streamed), `send_file`.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kinema.core import problem
 from kinema.core.errors import KinemaError, TooLarge
 from kinema.core.log import get_logger
 from kinema.http.errors import Disconnected
-from kinema.http.files import MappedFile
+from kinema.http.files import CHUNK_BYTES, MappedFile, in_thread
 from kinema.http.headers import Fields, Headers
 from kinema.http.heads import Head, encode_head
 
@@ -168,7 +169,7 @@ class Exchange:
             connection.transport.writelines((start, body))
         connection.response_done(self)
 
-    def start(self, status: int, headers: Fields = (), length: int | None = None) -> None:
+    def start(self, status: int | Head, headers: Fields = (), length: int | None = None) -> None:
         """Begin a streamed answer of `length` bytes; None when that is not known (chunked, or ended by closing)."""
         if self._state:
             self._refuse_second_answer()
@@ -176,8 +177,9 @@ class Exchange:
         self._state = STREAMING
         self._left = length or 0
         connection = self._connection
-        start = connection.finish_head(self, encode_head(status, headers), length)
-        if self.method == "HEAD" or status in {204, 304}:
+        head = status if isinstance(status, Head) else encode_head(status, headers)
+        start = connection.finish_head(self, head, length)
+        if self.method == "HEAD" or head.status in {204, 304}:
             self._framing = NO_BODY
         elif length is not None:
             self._framing = BY_LENGTH
@@ -257,7 +259,26 @@ class Exchange:
         `status` may be an encoded Head, then `headers` must be empty.
         """
         head = status if isinstance(status, Head) else encode_head(status, headers)
-        self.send(head, file.view[offset : offset + length])
+        connection = self._connection
+        if not length or self.method == "HEAD":
+            self.send(head, file.view[offset : offset + length])
+        elif not connection.server.zero_copy:
+            FileSender(self, file, offset, length).begin(head)
+        elif file.resident(offset, length, connection.server.now):
+            self.send(head, file.view[offset : offset + length])
+        else:
+            in_thread(partial(file.warm, offset, length), partial(self._send_warmed, head, file, offset, length))
+
+    def _send_warmed(
+        self, head: Head, file: MappedFile, offset: int, length: int, done: asyncio.Future[bytes | None]
+    ) -> None:
+        error = done.exception()
+        if self._state == DONE:
+            return
+        if error is not None:
+            self.fail(error)
+        else:
+            self.send(head, file.view[offset : offset + length])
 
     # -- called by the connection ------------------------------------------------------------------------------------
 
@@ -344,3 +365,35 @@ class Exchange:
     def _refuse_second_answer(self) -> None:
         if self._state == STREAMING:
             raise RuntimeError(f"{self.method} {self.path} is already being answered.")
+
+
+class FileSender:
+    """Sends a file piece by piece, read by a thread: for transports that would copy a map in this process."""
+
+    def __init__(self, exchange: Exchange, file: MappedFile, offset: int, length: int) -> None:
+        self._exchange = exchange
+        self._file = file
+        self._offset = offset
+        self._left = length
+
+    def begin(self, head: Head) -> None:
+        """Send the head and start reading."""
+        self._exchange.on_writable = self._read
+        self._exchange.start(head, (), self._left)
+        self._read()
+
+    def _read(self) -> None:
+        in_thread(partial(self._file.read, self._offset, min(self._left, CHUNK_BYTES)), self._write)
+
+    def _write(self, done: asyncio.Future[bytes | None]) -> None:
+        chunk = None if done.exception() else done.result()
+        if not chunk:
+            self._exchange.abort()  # cut short or gone: what was announced cannot be sent
+            return
+        self._offset += len(chunk)
+        self._left -= len(chunk)
+        ready = self._exchange.write(chunk)
+        if not self._left:
+            self._exchange.finish()
+        elif ready:
+            self._read()
