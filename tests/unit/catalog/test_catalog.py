@@ -172,7 +172,7 @@ async def test_who_may_write(studio):
         ("DELETE", f"/v1/titles/{ttl(1)}", None),
         ("GET", f"/v1/titles/{ttl(1)}/details", None),
         ("POST", "/v1/catalog/pin", {"version": None}),
-        ("POST", "/v1/catalog/gc", None),
+        ("POST", "/v1/gc", None),
     ):
         assert (await studio.first.request(method, path, headers=studio.viewer, json=body)).status_code == 403
         assert (await studio.first.request(method, path, json=body)).status_code == 401
@@ -316,12 +316,12 @@ async def test_collection_keeps_what_is_in_use(studio):
     kept = (await studio.first.put(path, headers=studio.operator, content=used)).json()["path"]
     for number in range(2, 30):
         await studio.publish(number)
-    collected = await studio.first.post("/v1/catalog/gc", headers=studio.operator)
+    collected = await studio.first.post("/v1/gc", headers=studio.operator)
     assert collected.json() == {"snapshots": 0, "artwork": 0}
     assets = (await studio.first.get("/v1/internal/assets", headers=studio.service)).json()["versions"]
     assert len(assets) == 29
     studio.clock.shift += 3700
-    collected = await studio.first.post("/v1/catalog/gc", headers=studio.operator)
+    collected = await studio.first.post("/v1/gc", headers=studio.operator)
     assert collected.json() == {"snapshots": 11, "artwork": 1}
     assert (await studio.get(kept)).status_code == 200
     assert (await studio.get(first)).status_code == 404

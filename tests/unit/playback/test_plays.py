@@ -232,7 +232,7 @@ async def test_old_plays_are_forgotten(region):
     await region.publish()
     play = (await region.start()).json()
     region.clock.shift += 2 * 86400
-    collected = await region.playback.post("/v1/internal/plays/gc", headers=region.as_("operator"))
+    collected = await region.playback.post("/v1/gc", headers=region.as_("operator"))
     assert collected.json() == {"deleted": 1}
     answer = await region.playback.post(f"/v1/plays/{play['play_id']}/renew", headers=region.as_("viewer"))
     assert answer.status_code == 404

@@ -204,7 +204,7 @@ async def list_assets(collection: Collection) -> AssetVersions:
     return AssetVersions(versions=await collection.assets())
 
 
-@post("/v1/catalog/gc", operation_id="collectCatalog", tags=["catalog"], guards=[needs("operator")], status_code=200)
+@post("/v1/gc", operation_id="collectCatalog", tags=["catalog"], guards=[needs("operator")], status_code=200)
 async def collect_catalog(collection: Collection) -> CatalogCollected:
     """Delete old snapshots and pictures that no title has."""
     return await collection.collect()

@@ -81,9 +81,7 @@ async def list_leases(playback: Playback) -> Leases:
     return await playback.leases()
 
 
-@post(
-    "/v1/internal/plays/gc", operation_id="collectPlays", tags=["internal"], guards=[needs("operator")], status_code=200
-)
+@post("/v1/gc", operation_id="collectPlays", tags=["internal"], guards=[needs("operator")], status_code=200)
 async def collect_plays(playback: Playback) -> Collected:
     """Forget the plays that can no longer be renewed."""
     return Collected(deleted=await playback.collect())
