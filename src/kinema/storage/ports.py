@@ -11,12 +11,14 @@ import re
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kinema.core.errors import BadInput, Conflict
+
+if TYPE_CHECKING:  # the edge stores blobs and knows no SQL; it starts a second earlier without it
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 MAX_KEY_LENGTH = 512
 MAX_SEGMENT_LENGTH = 200  # file systems allow 255 bytes a name; the rest is room for temporary names
@@ -108,7 +110,7 @@ def local_path(blobs: Blobs, key: str) -> Path | None:
 class Sql(Protocol):
     """One service's own relational database, spoken to through SQLAlchemy Core."""
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def transaction(self) -> "AbstractAsyncContextManager[AsyncConnection]":
         """A write transaction: `async with sql.transaction() as connection: await connection.execute(...)`.
 
         Committed (and durable) when the block ends, rolled back when it raises. One writer at a time for
@@ -119,7 +121,7 @@ class Sql(Protocol):
         """
         ...
 
-    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+    def read(self) -> "AbstractAsyncContextManager[AsyncConnection]":
         """A read-only transaction over one consistent snapshot; never waits for writers."""
         ...
 

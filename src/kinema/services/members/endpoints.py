@@ -111,6 +111,12 @@ async def verify_credential(data: Credential, members: Members) -> Who:
     return await members.verify(data.secret)
 
 
+@get("/v1/internal/claimed", operation_id="isClaimed", tags=["internal"], guards=[needs("service")])
+async def is_claimed(members: Members) -> bool:
+    """Whether anybody has an account here yet; until then `kinema up` prints a claim link."""
+    return await members.is_claimed()
+
+
 ROUTES: tuple[ControllerRouterHandler, ...] = (
     use_claim,
     sign_in,
@@ -124,6 +130,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     create_token,
     revoke_token,
     verify_credential,
+    is_claimed,
 )
 
 

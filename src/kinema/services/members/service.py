@@ -76,6 +76,10 @@ class Members:
         await self._repository.add_session(digest(secret), session)
         return self._signed_in(account, session, secret)
 
+    async def is_claimed(self) -> bool:
+        """Say whether anybody has an account here yet."""
+        return await self._repository.is_claimed()
+
     async def verify(self, secret: str) -> Who:
         """Return who carries this secret of a session or token. Raises Unauthenticated."""
         known = digest(secret)
