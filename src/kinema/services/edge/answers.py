@@ -1,0 +1,68 @@
+"""The heads of an edge's answers, encoded once for each track and sent many times.
+
+Every answer may be read by a page of another origin (the player's page is the gateway's), errors included: a player that
+cannot see a 403 cannot renew its token. What is served never changes, so caches may keep it, but its address carries
+one viewer's token, so only that viewer's may.
+"""
+
+from kinema.core import problem
+from kinema.core.errors import KinemaError
+from kinema.http import Exchange, Fields, Head, encode_head
+from kinema.model.encoding import Track
+from kinema.services.edge.slices import Cut
+
+_OPEN: Fields = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"content-length, content-range, cache-status, etag"),
+    (b"cross-origin-resource-policy", b"cross-origin"),
+    (b"timing-allow-origin", b"*"),
+)
+_PREFLIGHT: Fields = (
+    *_OPEN,
+    (b"access-control-allow-methods", b"GET, HEAD, OPTIONS"),
+    (b"access-control-allow-headers", b"range, if-range, if-match, if-none-match"),
+    (b"access-control-max-age", b"86400"),
+    (b"allow", b"GET, HEAD, OPTIONS"),
+)
+
+
+class TrackAnswers:
+    """A track as it is served: how it is cut, and the heads of its answers. `name` is the edge's in Cache-Status (RFC 9211)."""
+
+    __slots__ = ("_fields", "_name", "cut", "etag", "partial_hit", "whole_hit")
+
+    def __init__(self, track: Track, name: str) -> None:
+        self.cut = Cut(track)
+        self.etag = b'"%b"' % track.digest.encode()
+        self._name = name.encode()
+        self._fields = (
+            (b"content-type", b"%b/mp4" % track.kind.encode()),
+            (b"etag", self.etag),
+            (b"accept-ranges", b"bytes"),
+            (b"cache-control", b"private, max-age=86400, immutable"),
+            *_OPEN,
+        )
+        self.whole_hit = encode_head(200, self.fields(b"hit"))
+        self.partial_hit = encode_head(206, self.fields(b"hit")).block
+
+    def fields(self, cached: bytes) -> Fields:
+        """The fields of an answer, with what the cache did for it."""
+        return (*self._fields, (b"cache-status", b"%b; %b" % (self._name, cached)))
+
+    def partial(self, start: int, end: int) -> Head:
+        """The head of an answer with a part of the track, from the cache."""
+        # Digits only are added to a head that was checked, so it is not encoded (and checked) anew.
+        return Head(206, b"%bcontent-range: bytes %d-%d/%d\r\n" % (self.partial_hit, start, end - 1, self.cut.size))
+
+
+def refuse(exchange: Exchange, error: KinemaError, fields: Fields = ()) -> None:
+    """Answer with an error as problem+json that a page of another origin may read."""
+    document = problem.problem_of(error)
+    kind = (b"content-type", problem.MEDIA_TYPE.encode())
+    body = problem.encode(document)
+    exchange.reply(document.status, (kind, (b"cache-control", b"no-store"), *_OPEN, *fields), body)
+
+
+def allow(exchange: Exchange) -> None:
+    """Answer a browser that asks whether it may ask (CORS preflight)."""
+    exchange.reply(204, _PREFLIGHT)
