@@ -149,16 +149,13 @@ class SliceCache:
         filling.slot = slot
         try:
             await fetch_into(filling, slot, self._parent, self._threads)
-            if slot.path is not None:
-                await self._threads.run(slot.keep, self._path(piece.name))
         except BaseException:
             self.status.failed += 1
             await self._threads.run(slot.remove)
             slot.close()
             raise
-        if slot.path is not None:
+        if slot.path is not None and await self._threads.run(_keep, slot, self._path(piece.name)):
             self._order.added(piece.name, piece.length)
-            slot.settle()
             self._keep_open(slot)
             await self._make_room()
         filling.complete(slot)
@@ -236,6 +233,18 @@ def _size_in(name: str) -> int:
     if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
         return -1
     return int(parts[2]) - int(parts[1])
+
+
+def _keep(slot: Slot, path: Path) -> bool:
+    """Give a complete slice its name; when that fails, it is served to those who wait and then forgotten."""
+    try:
+        slot.keep(path)
+    except OSError as error:
+        _log.warning("a slice could not be kept", slice=path.name, reason=str(error))
+        slot.remove()
+        slot.close()
+        return False
+    return True
 
 
 def _remove(paths: list[Path]) -> None:

@@ -54,7 +54,7 @@ def parse_range(value: bytes, size: int) -> tuple[int, int] | None:
     if first:
         start = int(first)
         end = int(last) + 1 if last else size
-        if end <= start:
+        if last and end <= start:
             return None
     elif last:
         start = max(size - int(last), 0)

@@ -83,17 +83,16 @@ class Slot:
             offset += written
 
     def keep(self, path: Path) -> None:
-        """Give the complete file its name in the cache. Blocks."""
+        """Give the complete and verified file its name in the cache, and remember how it looks. Blocks."""
         assert self.path is not None, "only a slice with a file can be kept"
         self.path.rename(path)
         self.path = path
+        self._look()
 
     def verify(self) -> bool:
         """Whether the file has the bytes that the manifest promises; reads all of it into the page cache. Blocks."""
         piece = self.piece
-        status = os.fstat(self._file)
-        self._stamp = (status.st_size, status.st_mtime_ns)
-        if status.st_size != piece.length:
+        if self._look() != piece.length:
             return False
         for check in piece.checks:
             digest = hashlib.sha256()
@@ -103,10 +102,11 @@ class Slot:
                 return False
         return piece.index_at is None or os.pread(self._file, 4, piece.index_at) == b"sidx"
 
-    def settle(self) -> None:
-        """Remember how the complete and verified file looks, to notice when somebody changes it."""
+    def _look(self) -> int:
+        """Remember size and time of change, to notice when somebody changes the file; return the size."""
         status = os.fstat(self._file)
         self._stamp = (status.st_size, status.st_mtime_ns)
+        return status.st_size
 
     def take(self, start: int, end: int, now: float) -> bytes | memoryview | None:
         """Bytes of the slice, or None when they are not known to be in memory and unchanged. Never blocks."""
