@@ -1,0 +1,55 @@
+"""`kinema VERB ...`: one verb, one line. Errors are one sentence on standard error and exit code 1 (2 for wrong usage)."""
+
+import os
+import sys
+
+from cyclopts import App, CycloptsError
+
+from kinema import __version__
+from kinema.core.errors import KinemaError
+
+app = App(
+    name="kinema",
+    help="Your own streaming service: adaptive video, a CDN, microservices and failover, started by one command.",
+    version=__version__,
+    result_action="return_value",
+)
+catalog = App(name="catalog", help="The published catalogue.")
+keys = App(name="keys", help="The keys that sign tokens.")
+
+app.command("kinema.commands.up:up", help="Start a region and keep it running.")
+app.command("kinema.commands.add:add", help="Upload a film; it is encoded and published.")
+app.command("kinema.commands.access:token", help="Print a new bearer token for scripts.")
+app.command("kinema.commands.access:claim", help="Print a new claim link: whoever opens it first has an account.")
+app.command("kinema.commands.status:status", help="Show processes, services, instances and jobs.")
+app.command("kinema.commands.doctor:doctor", help="Check this machine: what is missing, and how to get it.")
+app.command("kinema.commands.serve:serve", help="Run one service alone.")
+app.command("kinema.commands.serve:worker", help="Run one more encoding worker.")
+app.command("kinema.commands.upkeep:gc", help="Delete what no title, play or job refers to any more.")
+app.command("kinema.commands.upkeep:openapi", help="Write each service's OpenAPI document to a directory.")
+app.command("kinema.commands.demo:demo_studio", help="Put the demo catalogue into a running region.")
+app.command(catalog)
+app.command(keys)
+catalog.command("kinema.commands.upkeep:pin", help="Serve this version of the catalogue; `latest` lets go again.")
+keys.command("kinema.commands.upkeep:rotate", help="Sign with new keys from now on; what is signed stays valid.")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        code = app(print_error=False, exit_on_error=False)
+    except CycloptsError as error:
+        _fail(f"{error}".strip().replace("\n", " ") + " See: kinema --help", 2)
+    except KinemaError as error:
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("Stopped.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"kinema: {sentence}", file=sys.stderr)
+    sys.exit(code)

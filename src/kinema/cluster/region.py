@@ -1,0 +1,140 @@
+"""A region's life from the first process to the last: start, become ready, say so, stay healthy, stop."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TextIO
+
+import msgspec
+
+from kinema.cluster.logs import LogStream
+from kinema.cluster.readiness import Questions
+from kinema.cluster.supervisor import Extra, Options, Supervisor, on_signals
+from kinema.cluster.topology import Topology
+from kinema.model.members import ClaimLink, Token
+
+_POLL_SECONDS = 0.05
+_WATCH_SECONDS = 2.0
+_SLOW_SECONDS = 30.0
+
+
+async def run_region(
+    topology: Topology, options: Options, log: LogStream, extras: tuple[Extra, ...], *, demo: Extra | None, out: TextIO
+) -> None:
+    """Run a region until a signal stops it. The caller holds the lock on the data directory. Raises PortTaken.
+
+    `demo` is the process that puts the demo catalogue in; it finds its bearer token at `token_path` once there is one.
+    """
+    stop, at_once = asyncio.Event(), asyncio.Event()
+    on_signals(stop, at_once)
+    supervisor = Supervisor(topology, options, log)
+    supervisor.open()
+    questions = Questions(
+        options.data_dir, f"127.0.0.1:{options.port}", f"127.0.0.1:{options.port + 1}", supervisor.registries
+    )
+    life = asyncio.create_task(
+        _Life(supervisor, questions, options, log, extras, demo=demo, out=out).run(), name="life"
+    )
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((life, stopped), return_when=asyncio.FIRST_COMPLETED)
+        if not life.done():
+            log.event("the region is being stopped; once more ends it at once")
+    finally:
+        life.cancel()
+        stopped.cancel()
+        await supervisor.stop(at_once)
+    if life.done() and not life.cancelled():
+        life.result()
+
+
+class _Life:
+    """The steps from nothing to a watched, healthy region."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        questions: Questions,
+        options: Options,
+        log: LogStream,
+        extras: tuple[Extra, ...],
+        *,
+        demo: Extra | None,
+        out: TextIO,
+    ) -> None:
+        self._supervisor = supervisor
+        self._questions = questions
+        self._options = options
+        self._log = log
+        self._extras = extras
+        self._demo = demo
+        self._out = out
+
+    async def run(self) -> None:
+        first, *later = self._supervisor.waves()
+        self._supervisor.start_wave(first)
+        for extra in self._extras:
+            self._supervisor.start_extra(extra)
+        token = token_path(self._options.data_dir)
+        if self._demo:
+            token.unlink(missing_ok=True)
+            self._supervisor.start_extra(self._demo)
+        await self._until(self._questions.is_healthy, "the services")
+        if self._demo:
+            await self._write_token(token)
+        for wave in later:
+            self._supervisor.start_wave(wave)
+        if self._demo:
+            self._log.event("the region is up; the first demo film is being made")
+            await self._until(self._questions.has_title, "the first demo film")
+        self._supervisor.set_state("ready")
+        print(f"ready {await self._address()}", file=self._out, flush=True)
+        await self._watch()
+
+    async def _address(self) -> str:
+        """Return what people open: on a region that nobody has claimed yet, a claim link."""
+        claimed = msgspec.json.decode(await self._questions.call("members", "GET", "/v1/internal/claimed"), type=bool)
+        if claimed:
+            return f"{self._options.url}/"
+        link = await self._questions.call("members", "POST", "/v1/invitations", {"role": "operator"})
+        return self._options.url + msgspec.json.decode(link, type=ClaimLink).path
+
+    async def _write_token(self, path: Path) -> None:
+        made = await self._questions.call(
+            "members", "POST", "/v1/tokens", {"role": "operator", "label": "demo catalogue"}
+        )
+        secret = msgspec.json.decode(made, type=Token).secret or ""
+        temporary = path.with_suffix(".tmp")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(secret)
+        temporary.replace(path)
+
+    async def _until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
+        """Wait until a question is answered with yes; say so when it takes long."""
+        loop = asyncio.get_running_loop()
+        begun, said = loop.time(), False
+        while not await condition():
+            if not said and loop.time() - begun > _SLOW_SECONDS:
+                said = True
+                self._log.event(f"still waiting for {what}; `kinema status` tells more", level="warning")
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _watch(self) -> None:
+        """Keep asking for as long as the region lives; write down and log each change."""
+        healthy = True
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            now = await self._questions.is_healthy() and not self._supervisor.failed()
+            if now != healthy:
+                healthy = now
+                self._supervisor.set_state("ready" if healthy else "unhealthy")
+                self._log.event(
+                    "the region is healthy again" if healthy else "the region is unhealthy; `kinema status` tells more",
+                    level="info" if healthy else "error",
+                )
+
+
+def token_path(data_dir: Path) -> Path:
+    """Return where the demo's seeding finds its bearer token, as soon as there is one."""
+    return data_dir / "run" / "demo-token"

@@ -1,0 +1,63 @@
+"""`kinema serve NAME` and `kinema worker`: one service of a region in this process, wired as everywhere."""
+
+import random
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+
+from kinema import wiring
+from kinema.cluster import region_file
+from kinema.cluster.sockets import listen
+from kinema.cluster.topology import NEEDED
+from kinema.commands.options import Data, data_dir
+from kinema.core.errors import BadInput, NotFound
+from kinema.wiring import Placement
+
+RegistryOption = Annotated[
+    list[str] | None,
+    Parameter(name="--registry", help="host:port of a registry; else those of the region that runs on --data."),
+]
+
+
+def serve(
+    name: str,
+    /,
+    *,
+    data: Data = None,
+    port: Annotated[int, Parameter(help="The port to listen on; 0 picks one.")] = 0,
+    host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
+    registry: RegistryOption = None,
+    number: Annotated[
+        int | None, Parameter(help="The number that ends the instance's name; else one at random.")
+    ] = None,
+) -> int:
+    """Run one service alone; it joins the region that runs on the data directory, or the registries that are named."""
+    if name not in NEEDED:
+        raise BadInput(f"There is no service {name!r}; use one of {', '.join(NEEDED)}.")
+    directory = data_dir(data)
+    registries = tuple(registry or ())
+    if not registries:
+        try:
+            registries = region_file.read(directory).registries
+        except NotFound:
+            if name != "discovery":
+                raise
+    opened = None if name == "worker" else listen(host, port, name)
+    suffix = str(number if number is not None else random.randint(100, 999))  # noqa: S311 -- a name, no secret
+    placement = Placement(
+        process=f"{name}-{suffix}",
+        services=(name,),
+        number=suffix,
+        data_dir=str(directory),
+        registries=registries,
+        sockets={} if opened is None else {name: opened.fileno()},
+        edge_base=f":{opened.getsockname()[1]}" if opened is not None else "",
+        as_json=False,
+    )
+    return wiring.run_placement(msgspec.json.encode(placement))
+
+
+def worker(*, data: Data = None, registry: RegistryOption = None) -> int:
+    """Run one more encoding worker beside a region."""
+    return serve("worker", data=data, registry=registry)

@@ -1,0 +1,449 @@
+"""The one place where engines meet services: it builds what a process carries and runs it until SIGTERM.
+
+A cell is one plain asyncio loop with a uvicorn server for each service instance, each on a port of its own. The gateway and
+the edge are data planes: uvloop and `kinema.http`. Whatever a process carries, it registers with discovery when it can
+answer and signs off before it stops. Nothing heavy is imported before it is known to be needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from litestar import Litestar
+
+    from kinema.core.clock import Clock
+    from kinema.core.keys import KeyRing
+    from kinema.core.settings import Settings
+    from kinema.http import Client, Handler
+    from kinema.model.members import MemberRole
+    from kinema.rpc.client import Rpc
+    from kinema.rpc.directory import Directory
+    from kinema.storage.ports import Blobs, Sql
+
+DRAIN_SECONDS = 1.0
+"""How long a stopping gateway, edge or service lets answers end that were begun."""
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """What one process is told: which services it carries, and where everything stands. It travels as JSON.
+
+    `sockets` are inherited descriptors of listening sockets by service; `registries` are "host:port"; `registry_port` is
+    the reserved port of this process's registry (0: any); `edge_base` is how players reach the edge (see playback);
+    `number` ends the names of the instances.
+    """
+
+    process: str
+    services: tuple[str, ...]
+    number: str
+    data_dir: str
+    registries: tuple[str, ...]
+    sockets: dict[str, int] = {}
+    registry_port: int = 0
+    edge_base: str = ""
+    behind_tls: bool = False
+    as_json: bool = True
+
+
+class Parts:
+    """What the services of one process share. Made inside the event loop that they run on."""
+
+    def __init__(
+        self,
+        placement: Placement,
+        data_dir: Path,
+        settings: Settings,
+        keys: KeyRing,
+        clock: Clock,
+        client: Client,
+        directory: Directory,
+        rpc: Rpc,
+    ) -> None:
+        self.placement = placement
+        self.data_dir = data_dir
+        self.settings = settings
+        self.keys = keys
+        self.clock = clock
+        self.client = client
+        self.directory = directory
+        self.rpc = rpc
+        self._blobs: Blobs | None = None
+        self._sqls: list[Sql] = []
+
+    def blobs(self) -> Blobs:
+        """Return the region's blobs."""
+        from kinema.storage.engines import open_blobs
+
+        if self._blobs is None:
+            self._blobs = open_blobs(self.data_dir, self.settings.blobs_url)
+        return self._blobs
+
+    def sql(self, service: str) -> Sql:
+        """Return the database of a service; closed with the parts."""
+        opened = open_sql(self.data_dir, self.settings, service)
+        self._sqls.append(opened)
+        return opened
+
+    async def close(self) -> None:
+        """Close what was opened, the outermost first."""
+        await self.directory.close()
+        for sql in self._sqls:
+            await sql.close()
+        await self.client.close()
+
+
+# -- the services, by name -----------------------------------------------------------------------------------------------
+
+
+def _discovery(instance: str, parts: Parts) -> Litestar:
+    from kinema.services.discovery.app import create_discovery
+
+    return create_discovery(instance=instance, keys=parts.keys, clock=parts.clock)
+
+
+def _members(instance: str, parts: Parts) -> Litestar:
+    from kinema.services.members.app import create_members
+
+    return create_members(
+        instance=instance,
+        sql=parts.sql("members"),
+        keys=parts.keys,
+        clock=parts.clock,
+        session_days=parts.settings.session_days,
+    )
+
+
+def _catalog(instance: str, parts: Parts) -> Litestar:
+    from kinema.services.catalog.app import create_catalog
+
+    return create_catalog(
+        instance=instance, sql=parts.sql("catalog"), blobs=parts.blobs(), keys=parts.keys, clock=parts.clock
+    )
+
+
+def _playback(instance: str, parts: Parts) -> Litestar:
+    from kinema.services.playback.app import create_playback
+
+    return create_playback(
+        instance=instance,
+        sql=parts.sql("playback"),
+        blobs=parts.blobs(),
+        keys=parts.keys,
+        clock=parts.clock,
+        calls=parts.rpc,
+        directory=parts.directory,
+        token_seconds=parts.settings.media_token_seconds,
+    )
+
+
+SERVICES: dict[str, Callable[[str, Parts], Litestar]] = {
+    "discovery": _discovery,
+    "members": _members,
+    "catalog": _catalog,
+    "playback": _playback,
+}
+"""The services that run in cells: adding one is one row."""
+
+
+# -- what a process does -------------------------------------------------------------------------------------------------
+
+
+def run_placement(text: str | bytes) -> int:
+    """Run what a placement (JSON) says until SIGTERM or SIGINT; return the exit code."""
+    from kinema.core import log
+
+    placement = msgspec.json.decode(text, type=Placement)
+    alone = len(placement.services) == 1
+    log.configure(json=placement.as_json)
+    log.bind(service=placement.services[0] if alone else "cell", instance=placement.process)
+    run, factory = _RUNNERS.get(placement.services[0], (run_cell, None))
+    for library in ("alembic", "uvicorn"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    with asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(_guarded(run(placement)))
+
+
+async def _guarded(work: Coroutine[Any, Any, None]) -> int:
+    """Return the exit code of a process's work; what ended it becomes one line of the log."""
+    from kinema.core import log
+    from kinema.core.errors import KinemaError
+
+    try:
+        await work
+    except KinemaError as error:
+        log.get_logger(__name__).error(f"this process ends: {error}")
+        return 1
+    except ExceptionGroup as group:
+        known, unknown = group.split(KinemaError)
+        for one in known.exceptions if known else ():
+            log.get_logger(__name__).error(f"this process ends: {one}")
+        if unknown:
+            log.get_logger(__name__).error("this process ends for an unexpected reason", exc_info=unknown)
+        return 1
+    except Exception as error:  # noqa: BLE001 -- the log is where it is shown
+        log.get_logger(__name__).error("this process ends for an unexpected reason", exc_info=error)
+        return 1
+    return 0
+
+
+async def run_cell(placement: Placement) -> None:
+    """Serve every service of the placement until told to stop. When one ends early the process ends, to be started anew."""
+    stop, last = _stop_signal(), asyncio.Event()
+    async with _parts(placement) as parts, asyncio.TaskGroup() as group:
+        others: list[asyncio.Task[None]] = []
+        for service in placement.services:
+            # The registry goes last, so that the others can sign off at it.
+            is_registry = service == "discovery"
+            serving = serve_app(service, placement, parts, last if is_registry else stop)
+            task = group.create_task(serving, name=service)
+            if not is_registry:
+                others.append(task)
+        await stop.wait()
+        if others:
+            await asyncio.wait(others)
+        last.set()
+
+
+async def serve_app(service: str, placement: Placement, parts: Parts, stop: asyncio.Event) -> None:
+    """Serve one service instance with uvicorn, registered while it answers. Raises Unavailable when it ends by itself."""
+    from kinema.core import log
+    from kinema.core.errors import Unavailable
+    from kinema.rpc.service import make_server
+
+    instance = f"{service}-{placement.number}"
+    log.bind(service=service, instance=instance)
+    listener = _listener(placement, service)
+    server = make_server(SERVICES[service](instance, parts), graceful_seconds=int(DRAIN_SECONDS))
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"serve {instance}")
+    try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn tells it by this flag alone
+            await asyncio.sleep(0.005)
+        async with _registered(service, placement, parts, listener):
+            await _first(stop.wait(), serving)
+    finally:
+        server.should_exit = True
+        await serving
+    if not stop.is_set():
+        raise Unavailable(f"{instance} has ended by itself; its last lines in the log say why.")
+
+
+async def run_edge(placement: Placement) -> None:
+    """Serve media on the inherited socket; the cache stands beside the data, one directory an edge."""
+    from kinema.services.edge.node import create_edge
+
+    stop = _stop_signal()
+    async with _parts(placement) as parts:
+        edge = create_edge(
+            name=placement.process,
+            directory=parts.data_dir / "cache" / placement.process,
+            capacity=parts.settings.edge_cache_bytes,
+            keys=parts.keys,
+            clock=parts.clock,
+            blobs=parts.blobs(),
+        )
+        await _serve_data_plane("edge", edge.handler, placement, parts, stop, {"public_base": placement.edge_base})
+        await edge.close()
+
+
+async def run_encoding_worker(placement: Placement) -> None:
+    """Encode what is uploaded, one job after the other."""
+    from kinema.model.catalog import Publication
+    from kinema.services.encoding.worker import run_worker
+
+    stop = _stop_signal()
+    async with _parts(placement) as parts:
+
+        async def announce(title_id: str, publication: Publication) -> None:
+            await parts.rpc.call("catalog", "PUT", f"/v1/titles/{title_id}/publication", publication)
+
+        await run_worker(
+            instance=placement.process,
+            sql=parts.sql("encoding"),
+            blobs=parts.blobs(),
+            clock=parts.clock,
+            announce=announce,
+            scratch=parts.data_dir / "scratch" / placement.process,
+            stop=stop,
+            threads=parts.settings.encode_threads,
+        )
+
+
+async def _serve_data_plane(
+    service: str, handler: Handler, placement: Placement, parts: Parts, stop: asyncio.Event, metadata: dict[str, str]
+) -> None:
+    """Serve with `kinema.http` until told to stop, then let answers that were begun end."""
+    from kinema.http import Server
+
+    listener = _listener(placement, service)
+    server = Server(handler, clock=parts.clock)
+    await server.start(listener)
+    async with _registered(service, placement, parts, listener, metadata):
+        await stop.wait()
+    await server.drain(DRAIN_SECONDS)
+
+
+# -- what they have in common --------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _parts(placement: Placement) -> AsyncIterator[Parts]:
+    from kinema.core import settings
+    from kinema.core.clock import SystemClock
+    from kinema.core.keys import KeyRing
+    from kinema.http import Client
+    from kinema.rpc.client import Rpc
+    from kinema.rpc.directory import Directory
+
+    data_dir = Path(placement.data_dir)
+    clock, keys, client = SystemClock(), KeyRing(data_dir), Client()
+    directory = Directory(placement.registries, client, keys, clock, placement.process)
+    rpc = Rpc(directory, client, keys, clock, placement.process)
+    parts = Parts(placement, data_dir, settings.load(data_dir), keys, clock, client, directory, rpc)
+    await directory.start()
+    try:
+        yield parts
+    finally:
+        await parts.close()
+
+
+@asynccontextmanager
+async def _registered(
+    service: str,
+    placement: Placement,
+    parts: Parts,
+    listener: socket.socket,
+    metadata: dict[str, str] | None = None,
+) -> AsyncIterator[None]:
+    """Keep the instance known to discovery for as long as the block runs."""
+    import kinema
+    from kinema.model.discovery import Instance
+    from kinema.rpc.registration import Registration
+
+    host, port = listener.getsockname()[:2]
+    instance = Instance(
+        service=service,
+        instance=f"{service}-{placement.number}",
+        address=f"{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104 -- compared, not bound
+        region=parts.settings.region,
+        zone=parts.settings.zone,
+        version=kinema.__version__,
+        metadata=metadata or {},
+    )
+    registration = Registration(instance, placement.registries, parts.client, parts.keys, parts.clock)
+    await registration.start()
+    try:
+        yield
+    finally:
+        await registration.close()
+
+
+def _listener(placement: Placement, service: str) -> socket.socket:
+    """Return the socket on which a service of this process listens: inherited, on the reserved port, or any free one."""
+    if service in placement.sockets:
+        return socket.socket(fileno=placement.sockets[service])
+    port = placement.registry_port if service == "discovery" else 0
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the supervisor holds the port, not listening
+    listener.bind(("127.0.0.1", port))
+    listener.listen(512)
+    listener.setblocking(False)
+    return listener
+
+
+def _stop_signal() -> asyncio.Event:
+    """Return an event that SIGTERM or SIGINT sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _first(*awaitables: Awaitable[object]) -> None:
+    """Wait until one of them is done; leave the others as they are, but cancel what was only made for this."""
+    tasks = [asyncio.ensure_future(one) for one in awaitables]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    tasks[0].cancel()
+
+
+# -- what the command line needs of the inside --------------------------------------------------------------------------
+
+
+def open_sql(data_dir: Path, chosen: Settings, service: str) -> Sql:
+    """Return the database of a service."""
+    from kinema.storage import engines
+
+    return engines.open_sql(data_dir, chosen.sql_url, service)
+
+
+async def new_token(data_dir: Path, role: MemberRole) -> str:
+    """Make a bearer token on the members' database, whether the region runs or not."""
+    from kinema.core.clock import SystemClock
+    from kinema.services.members.minting import mint_token
+
+    async with _members_sql(data_dir) as sql:
+        return await mint_token(sql, SystemClock(), role)
+
+
+async def new_claim(data_dir: Path, role: MemberRole) -> str:
+    """Make a claim on the members' database, whether the region runs or not; return its secret."""
+    from kinema.core.clock import SystemClock
+    from kinema.services.members.minting import mint_claim
+
+    async with _members_sql(data_dir) as sql:
+        return await mint_claim(sql, SystemClock(), role)
+
+
+@asynccontextmanager
+async def _members_sql(data_dir: Path) -> AsyncIterator[Sql]:
+    from kinema.core import settings
+
+    sql = open_sql(data_dir, settings.load(data_dir), "members")
+    try:
+        yield sql
+    finally:
+        await sql.close()
+
+
+def openapi_documents() -> dict[str, dict[str, Any]]:
+    """Return each service's OpenAPI document, from apps that are made on an empty directory and never run."""
+    import tempfile
+
+    async def describe(data_dir: Path) -> dict[str, dict[str, Any]]:
+        placement = Placement("openapi", (), "1", str(data_dir), ())
+        async with _parts(placement) as parts:
+            return {
+                service: build(f"{service}-1", parts).openapi_schema.to_schema() for service, build in SERVICES.items()
+            }
+
+    with tempfile.TemporaryDirectory() as empty:
+        return asyncio.run(describe(Path(empty)))
+
+
+def _uvloop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+_RUNNERS: dict[
+    str, tuple[Callable[[Placement], Coroutine[Any, Any, None]], Callable[[], asyncio.AbstractEventLoop] | None]
+] = {
+    "edge": (run_edge, _uvloop),
+    "worker": (run_encoding_worker, None),
+}
+"""The processes that are no cells, and the loops that they run on."""
