@@ -1,6 +1,7 @@
 """The catalogue through the real app: two instances on one SQLite file and one store of blobs."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
@@ -73,15 +74,21 @@ class Studio:
                 await asyncio.sleep(0.02)
 
 
-@pytest.fixture
-async def studio(tmp_path):
-    studio = Studio(tmp_path)
-    studio.sql, other = open_sql(tmp_path, "", "catalog"), open_sql(tmp_path, "", "catalog")
+@asynccontextmanager
+async def opened(path, sql_url=""):
+    studio = Studio(path)
+    studio.sql, other = open_sql(path, sql_url, "catalog"), open_sql(path, sql_url, "catalog")
     async with running(studio.app(1, studio.sql)) as first, running(studio.app(2, other)) as second:
         studio.first, studio.second = first, second
         yield studio
     await studio.sql.close()
     await other.close()
+
+
+@pytest.fixture
+async def studio(tmp_path):
+    async with opened(tmp_path) as studio:
+        yield studio
 
 
 async def test_a_publication_reaches_the_other_instance_within_seconds(studio):

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -45,10 +46,10 @@ class Club:
         return await self.first.post("/v1/sessions", json=body, headers={"x-forwarded-for": address})
 
 
-@pytest.fixture
-async def club(tmp_path):
-    club = Club(tmp_path)
-    club.sql, other = open_sql(tmp_path, "", "members"), open_sql(tmp_path, "", "members")
+@asynccontextmanager
+async def opened(path, sql_url=""):
+    club = Club(path)
+    club.sql, other = open_sql(path, sql_url, "members"), open_sql(path, sql_url, "members")
     async with running(club.app(1, club.sql)) as first, running(club.app(2, other)) as second:
         # Each test says for itself which cookie it sends.
         club.first, club.second = first, second
@@ -56,6 +57,12 @@ async def club(tmp_path):
         yield club
     await club.sql.close()
     await other.close()
+
+
+@pytest.fixture
+async def club(tmp_path):
+    async with opened(tmp_path) as club:
+        yield club
 
 
 async def test_a_claim_makes_an_account_and_signs_it_in(club):

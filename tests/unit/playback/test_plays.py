@@ -1,6 +1,7 @@
 """Plays through the real apps of playback and catalog, on SQLite and files."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import datetime
 from urllib.parse import urlsplit
 
@@ -70,10 +71,10 @@ class Region:
         )
 
 
-@pytest.fixture
-async def region(tmp_path):
-    region = Region(tmp_path)
-    databases = [open_sql(tmp_path, "", name) for name in ("catalog", "playback", "playback")]
+@asynccontextmanager
+async def opened(path, sql_url=""):
+    region = Region(path)
+    databases = [open_sql(path, sql_url, name) for name in ("catalog", "playback", "playback")]
     async with (
         running(region.catalog_app(databases[0])) as catalog,
         running(region.playback_app(1, databases[1], catalog)) as first,
@@ -83,6 +84,12 @@ async def region(tmp_path):
         yield region
     for database in databases:
         await database.close()
+
+
+@pytest.fixture
+async def region(tmp_path):
+    async with opened(tmp_path) as region:
+        yield region
 
 
 def local(address):
