@@ -1,0 +1,49 @@
+"""A browser may change things only on behalf of our own pages: another site's page must not use the visitor's cookie.
+
+GET, HEAD, OPTIONS          pass: they change nothing
+a bearer token              passes: no browser adds one by itself
+Origin                      must be our own host (and https, where we know that we are called by https)
+else Sec-Fetch-Site         must be same-origin
+neither                     passes without a cookie only (scripts that sign in)
+"""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from kinema.core.errors import Forbidden
+from kinema.services.gateway.passage import Passage
+from kinema.services.gateway.routes import Route
+
+if TYPE_CHECKING:
+    from kinema.services.gateway.filters import Parts
+
+_HARMLESS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Origin:
+    """Refuses cross-site requests (OWASP's "verifying origin with standard headers")."""
+
+    order: ClassVar[int] = 50
+
+    def __init__(self, parts: "Parts") -> None:
+        del parts
+
+    def applies_to(self, route: Route, *, opened: bool) -> bool:
+        """All of the API, signing in too: nobody shall be signed in to somebody else's account unnoticed."""
+        del opened
+        return route.endpoint != "pages"
+
+    def apply(self, passage: Passage) -> None:
+        """Raise Forbidden for a request from elsewhere."""
+        exchange = passage.exchange
+        if exchange.method in _HARMLESS or (passage.secret and not passage.by_cookie):
+            return
+        headers = exchange.headers
+        origin = headers.get(b"origin")
+        if origin is not None:
+            scheme, _, host = origin.lower().partition(b"://")
+            same = host == passage.host.lower() and (scheme == b"https" or scheme == passage.proto == b"http")
+        else:
+            site = headers.get(b"sec-fetch-site")
+            same = site == b"same-origin" if site is not None else not passage.by_cookie
+        if not same:
+            raise Forbidden("The request comes from another site's page; use Kinema's own pages, or a bearer token.")

@@ -1,0 +1,97 @@
+"""A request on its way through the gateway: what the filters found out about it, and what they want sent along."""
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from kinema.core import problem
+from kinema.core.errors import KinemaError
+from kinema.core.log import get_logger
+from kinema.http import Exchange
+from kinema.services.gateway.routes import Route
+from kinema.services.gateway.sessions import Session
+
+HeaderList = list[tuple[bytes, bytes]]
+Apply = Callable[["Passage"], Awaitable[None] | None]
+ApplyOutbound = Callable[["Passage", int, HeaderList], None]
+
+_PROBLEM = (b"content-type", problem.MEDIA_TYPE.encode())
+_NO_STORE = (b"cache-control", b"no-store")
+_log = get_logger(__name__)
+
+
+class Lane:
+    """A route with the filters that apply to it, chosen once when the gateway starts."""
+
+    __slots__ = ("endpoint", "inbound", "outbound", "route")
+
+    def __init__(
+        self,
+        route: Route,
+        inbound: tuple[Apply, ...],
+        endpoint: Callable[["Passage"], None],
+        outbound: tuple[ApplyOutbound, ...],
+    ) -> None:
+        self.route = route
+        self.inbound = inbound
+        self.endpoint = endpoint
+        self.outbound = outbound
+
+
+class Passage:
+    """One request. `outgoing` are the fields that the service behind us will see, `steps` the filters still to come."""
+
+    __slots__ = (
+        "by_cookie",
+        "exchange",
+        "host",
+        "lane",
+        "outgoing",
+        "path",
+        "proto",
+        "secret",
+        "session",
+        "steps",
+        "trace_id",
+    )
+
+    def __init__(self, exchange: Exchange, lane: Lane, path: str) -> None:
+        self.exchange = exchange
+        self.lane = lane
+        self.path = path
+        self.steps: Iterator[Apply] = iter(lane.inbound)
+        self.outgoing: HeaderList = []
+        self.trace_id = ""
+        self.host = b""
+        self.proto = b"http"
+        self.session: Session | None = None
+        self.secret = b""
+        self.by_cookie = False
+
+    def reply(self, status: int, headers: HeaderList, body: bytes | memoryview = b"") -> None:
+        """Answer whole, after the outbound filters."""
+        for apply in self.lane.outbound:
+            apply(self, status, headers)
+        self.exchange.reply(status, headers, body)
+
+    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
+        """Begin a streamed answer, after the outbound filters."""
+        for apply in self.lane.outbound:
+            apply(self, status, headers)
+        self.exchange.start(status, headers, length)
+
+    def refuse(self, error: BaseException) -> None:
+        """Answer with an error as problem+json; an answer that was begun is cut, as half of one must not look whole."""
+        exchange = self.exchange
+        if not isinstance(error, KinemaError):
+            _log.error("the gateway failed", method=exchange.method, path=self.path, exc_info=error)
+        if exchange.answered:
+            exchange.abort()
+            return
+        document = problem.problem_of(error, instance=self.path)
+        if document.status >= 500:
+            _log.warning("refused", method=exchange.method, path=self.path, trace_id=self.trace_id, error=str(error))
+        headers = [_PROBLEM, _NO_STORE]
+        if document.status in {429, 503}:
+            headers.append((b"retry-after", b"1"))
+        elif document.status == 401:
+            headers.append((b"www-authenticate", b'Bearer realm="kinema"'))
+        self.reply(document.status, headers, problem.encode(document))

@@ -1,0 +1,268 @@
+"""The endpoint that hands a request to a service and its answer back, both streamed, by callbacks, without a task.
+
+pick an instance -> send -> head -> body                           (small answers are sent in one piece)
+no connection made, or a safe method failed before its answer:     the next instance that was not tried yet,
+                                                                   under the retry budget (rpc/retry.py)
+a client that reads slowly pauses the service; a service that reads slowly pauses the client
+a service that is lost in mid-answer cuts the client off; before that, it is 502, 503 or 504
+"""
+
+from kinema.core.errors import BadInput, DeadlineExceeded, KinemaError, Unavailable
+from kinema.http import (
+    Call,
+    Client,
+    ConnectFailed,
+    ConnectionLost,
+    Headers,
+    PoolFull,
+    ResponseInvalid,
+    TimedOut,
+    Upload,
+    end_to_end,
+)
+from kinema.resilience import RetryBudget
+from kinema.resilience.deadline import HEADER as DEADLINE
+from kinema.rpc.balance import Balancer
+from kinema.rpc.retry import retryable_error, retryable_status
+from kinema.services.gateway.errors import BadGateway
+from kinema.services.gateway.passage import HeaderList, Passage
+
+_SMALL_BYTES = 64 * 1024  # answers up to here are gathered and sent whole
+_STALLED_SECONDS = 60.0  # longest pause of a service in mid-answer, of a client in mid-upload
+
+
+class Proxy:
+    """Calls services on behalf of clients."""
+
+    def __init__(self, client: Client, balancer: Balancer, budget: RetryBudget) -> None:
+        self.client = client
+        self.balancer = balancer
+        self.budget = budget
+
+    def __call__(self, passage: Passage) -> None:
+        """Endpoint: relay the request."""
+        route = passage.lane.route
+        if not route.streaming:
+            passage.outgoing.append((DEADLINE, b"%d" % int(route.seconds * 1000)))
+        self.budget.called()
+        Relay(self, passage).begin()
+
+
+class Relay:
+    """One request being relayed; the sink of its present call."""
+
+    __slots__ = (
+        "_address",
+        "_body_ended",
+        "_call",
+        "_gathered",
+        "_headers",
+        "_passage",
+        "_proxy",
+        "_replay",
+        "_status",
+        "_tried",
+        "_uploads",
+    )
+
+    def __init__(self, proxy: Proxy, passage: Passage) -> None:
+        self._proxy = proxy
+        self._passage = passage
+        self._tried: list[str] | None = None
+        self._address = ""
+        self._call: Call | None = None
+        self._status = 0
+        self._headers: HeaderList = []
+        self._gathered: list[bytes] | None = None
+        self._uploads = passage.exchange.has_body
+        self._replay: list[bytes] | None = [] if self._uploads else None
+        self._body_ended = False
+
+    def begin(self) -> None:
+        """Send the request to a first instance and let the client's body flow."""
+        exchange = self._passage.exchange
+        if not self._send():
+            return
+        exchange.on_disconnect = self._over
+        if self._uploads:
+            limit = self._passage.lane.route.body_bytes
+            exchange.read_body(self._body_data, self._body_end, limit=limit)
+
+    # -- towards the service -----------------------------------------------------------------------------------------
+
+    def _send(self) -> bool:
+        """Begin an attempt; False when the request was answered instead."""
+        proxy, passage = self._proxy, self._passage
+        exchange, route = passage.exchange, passage.lane.route
+        instance = proxy.balancer.pick(route.service, self._tried or ())
+        if instance is None:
+            passage.refuse(Unavailable(f"No instance of {route.service} is running; try again in a moment."))
+            return False
+        try:
+            self._call = proxy.client.send(
+                instance.address,
+                exchange.method,
+                exchange.target,
+                passage.outgoing,
+                self,
+                body=Upload(exchange.body_length) if self._uploads else b"",
+                timeout=route.seconds,
+            )
+        except ValueError as error:
+            passage.refuse(BadInput(f"The request cannot be passed on: {error}"))
+            return False
+        self._address = instance.address
+        proxy.balancer.begin(instance.address)
+        if self._uploads:
+            self._call.on_writable = self._service_takes
+        return True
+
+    def _again(self) -> bool:
+        """Send the request to another instance if there is one and the budget allows it."""
+        proxy = self._proxy
+        tried = self._tried = [*(self._tried or ()), self._address]
+        if self._uploads and self._replay is None:
+            return False
+        if proxy.balancer.pick(self._passage.lane.route.service, tried) is None or not proxy.budget.take():
+            return False
+        if self._send():
+            self._repeat_body()
+        return True
+
+    def _repeat_body(self) -> None:
+        """Give the new attempt what the last one was given and never sent."""
+        call, replay = self._call, self._replay
+        if call is None or replay is None:
+            return
+        taken = True
+        for chunk in replay:
+            taken = call.write(chunk)
+        if self._body_ended:
+            call.finish()
+        elif replay and taken:
+            self._service_takes()
+
+    def _body_data(self, chunk: bytes) -> None:
+        call = self._call
+        if call is None or call.done:
+            return
+        if self._replay is not None:
+            self._replay.append(chunk)
+        if self._passage.lane.route.streaming:
+            call.expire_in(_STALLED_SECONDS)
+        if not call.write(chunk):
+            self._passage.exchange.pause_body()
+        elif self._replay is not None:
+            self._replay = None  # there is a connection, and the bytes are on it
+
+    def _body_end(self) -> None:
+        self._body_ended = True
+        if self._call is not None and not self._call.done:
+            self._call.expire_in(self._passage.lane.route.seconds)
+            self._call.finish()
+
+    def _service_takes(self) -> None:
+        self._replay = None
+        self._passage.exchange.resume_body()
+
+    # -- from the service: the sink ----------------------------------------------------------------------------------
+
+    def on_head(self, status: int, headers: Headers) -> None:
+        """Sink: begin the answer, or gather a small one."""
+        passage = self._passage
+        method = passage.exchange.method
+        if retryable_status(method, status) and self._again_instead():
+            return
+        self._status = status
+        self._headers = end_to_end(headers)
+        length = headers.get(b"content-length")
+        if length is not None and len(length) < 6 and int(length) <= _SMALL_BYTES and method != "HEAD":
+            self._gathered = []
+            return
+        if status in {204, 304}:
+            self._gathered = []
+            return
+        passage.start(status, self._headers, None if length is None else int(length))
+        passage.exchange.on_writable = self._client_takes
+        if self._call is not None:
+            self._call.expire_in(_STALLED_SECONDS)
+
+    def on_data(self, chunk: bytes) -> None:
+        """Sink: pass a piece on; a client that does not take it pauses the service."""
+        if self._gathered is not None:
+            self._gathered.append(chunk)
+            return
+        call = self._call
+        if call is None:
+            return
+        if self._passage.exchange.write(chunk):
+            call.expire_in(_STALLED_SECONDS)
+        else:
+            call.expire_in(None)  # now the server's own limit on slow readers holds
+            call.pause()
+
+    def on_end(self) -> None:
+        """Sink: the answer is complete."""
+        self._proxy.balancer.end(self._address)
+        self._proxy.balancer.answered(self._address)
+        self._call = None
+        passage = self._passage
+        passage.exchange.on_disconnect = None
+        gathered = self._gathered
+        if gathered is None:
+            passage.exchange.finish()
+        else:
+            body = gathered[0] if len(gathered) == 1 else b"".join(gathered)
+            passage.reply(self._status, self._headers, body)
+
+    def on_error(self, error: KinemaError) -> None:
+        """Sink: try another instance, or tell the client."""
+        proxy = self._proxy
+        proxy.balancer.end(self._address)
+        self._call = None
+        if isinstance(error, ConnectFailed):
+            proxy.balancer.refused(self._address)
+        passage = self._passage
+        if not passage.exchange.answered and retryable_error(passage.exchange.method, error) and self._again():
+            return
+        passage.exchange.on_disconnect = None
+        passage.refuse(_as_gateway(error, passage.lane.route.service))
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _again_instead(self) -> bool:
+        """Leave an answer that another instance may better; False: there is none, take this answer."""
+        call, address = self._call, self._address
+        if not self._again():
+            return False
+        if call is not None:
+            call.cancel()
+        self._proxy.balancer.end(address)
+        return True
+
+    def _client_takes(self) -> None:
+        if self._call is not None:
+            self._call.expire_in(_STALLED_SECONDS)
+            self._call.resume()
+
+    def _over(self) -> None:
+        """The client is gone."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.cancel()
+            self._proxy.balancer.end(self._address)
+
+
+def _as_gateway(error: KinemaError, service: str) -> KinemaError:
+    """Say of a failed call what a client can use, without addresses of instances."""
+    if isinstance(error, ConnectFailed):
+        return BadGateway(f"The {service} service cannot be reached right now; try again in a moment.")
+    if isinstance(error, ConnectionLost):
+        return BadGateway(f"The {service} service went away before it answered; try again in a moment.")
+    if isinstance(error, ResponseInvalid):
+        return BadGateway(f"The {service} service gave an answer that cannot be used; tell the operator.")
+    if isinstance(error, PoolFull):
+        return Unavailable(f"The {service} service is busy; try again in a moment.")
+    if isinstance(error, TimedOut):
+        return DeadlineExceeded(f"The {service} service did not answer in time; try again.")
+    return error

@@ -1,0 +1,64 @@
+"""Where requests go: the first two segments of the path name the service.
+
+What is not in this table is not reachable from outside: internal paths, the registry, a service's /healthz and /schema.
+"""
+
+import msgspec
+
+_MIB = 1024 * 1024
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One prefix of the public API.
+
+    `service` is proxied to unless `endpoint` names one of the gateway's own. `open_methods` need no identity: on the
+    prefix itself, or on everything below it with `open_below`. `seconds` bounds the wait for an answer. `body_bytes`
+    bounds a request's body, None by the setting for uploads; `streaming` bodies take as long as they keep moving.
+    """
+
+    prefix: str
+    service: str = ""
+    endpoint: str = "proxy"
+    open_methods: frozenset[str] = frozenset()
+    open_below: bool = False
+    seconds: float = 30.0
+    body_bytes: int | None = _MIB
+    streaming: bool = False
+
+    def is_open(self, method: str, path: str) -> bool:
+        """Say whether this request needs no identity."""
+        return method in self.open_methods and (self.open_below or path == self.prefix)
+
+
+_POST = frozenset({"POST"})
+_READ = frozenset({"GET", "HEAD", "OPTIONS"})
+
+ROUTES: tuple[Route, ...] = (
+    Route(prefix="/v1/titles", service="catalog", body_bytes=6 * _MIB),
+    Route(prefix="/v1/home", service="catalog"),
+    Route(prefix="/v1/artwork", service="catalog"),
+    Route(prefix="/v1/catalog", service="catalog", seconds=300.0),
+    Route(prefix="/v1/uploads", service="encoding", body_bytes=None, streaming=True, seconds=120.0),
+    Route(prefix="/v1/jobs", service="encoding"),
+    Route(prefix="/v1/gc", service="encoding", seconds=300.0),
+    Route(prefix="/v1/plays", service="playback"),
+    Route(prefix="/v1/manifests", service="playback", open_methods=_READ, open_below=True),
+    Route(prefix="/v1/claims", service="members", open_methods=_POST),
+    Route(prefix="/v1/sessions", service="members", open_methods=_POST),
+    Route(prefix="/v1/session", service="members"),
+    Route(prefix="/v1/account", service="members"),
+    Route(prefix="/v1/invitations", service="members"),
+    Route(prefix="/v1/tokens", service="members"),
+    Route(prefix="/v1/events", endpoint="events"),
+    Route(prefix="/healthz", endpoint="health", open_methods=_READ),
+)
+
+# The rest of /v1 does not exist; what is not under /v1 is the user interface.
+NOTHING = Route(prefix="/v1", endpoint="nothing")
+PAGES = Route(prefix="/", endpoint="pages", open_methods=_READ, open_below=True)
+
+
+def prefix_of(path: str) -> str:
+    """Return the part of a path by which its route is found: two segments under /v1, one elsewhere."""
+    end = path.find("/", 4 if path.startswith("/v1/") else 1)
+    return path if end < 0 else path[:end]
