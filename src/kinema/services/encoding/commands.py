@@ -93,7 +93,7 @@ def poster(
     """Return the command that cuts a picture from the source: the most typical of the next 48, which is hardly ever a fade."""
     filters = f"thumbnail=48,scale={width}:{height}:flags=lanczos,setsar=1,format=yuvj420p"
     return [
-        tools.ffmpeg, *_QUIET, "-ss", f"{at_seconds:.3f}", *untrusted(source), "-map", f"0:{facts.video_index}",
+        tools.ffmpeg, *_QUIET, *(["-ss", f"{at_seconds:.3f}"] if at_seconds else []), *untrusted(source), "-map", f"0:{facts.video_index}",
         "-vf", filters, "-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1", f"file:{output}",
     ]  # fmt: skip
 

@@ -9,6 +9,7 @@ import asyncio
 import os
 from collections import Counter
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def frame_rate(times: list[float], declared: Fraction | None) -> tuple[Fraction,
     agrees, else the nearest standard one, else what was measured. Varying distances (a phone, a recorded screen) get the
     standard rate that keeps all but the fastest tenth of the pictures. Above 60 the rate is halved until it fits.
     """
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False) if after > before]
+    gaps = [after - before for before, after in pairwise(times) if after > before]
     if not gaps:
         return _bounded(declared or Fraction(25)), False
     ordered = sorted(gaps)

@@ -10,6 +10,7 @@ playable, quick to make and good enough to watch. The 240-line rung for poor net
 """
 
 from fractions import Fraction
+from itertools import pairwise
 
 import msgspec
 
@@ -73,7 +74,7 @@ def _rung(box: int, equal: int, width: int, height: int, rate: Fraction, *, firs
 
 def _ceiling(box: int) -> float:
     """Return the ceiling in kbit/s for a box height, between the table's rows in proportion to the area."""
-    for (low, low_rate), (high, high_rate) in zip(_BOXES, _BOXES[1:], strict=False):
+    for (low, low_rate), (high, high_rate) in pairwise(_BOXES):
         if box <= low:
             return low_rate
         if box < high:

@@ -78,3 +78,17 @@ class Ledger:
         except (msgspec.DecodeError, NotFound):
             return None
         return result
+
+    async def forget(self, source: str, prefix: str) -> list[str]:
+        """Drop the steps of a film that need blobs beneath `prefix`, and return the keys that nothing else needs now."""
+        mine = sa.select(steps.c.step_key, steps.c.blobs).where(steps.c.source == source)
+        async with self._sql.transaction() as connection:
+            keys: list[str] = []
+            for row in (await connection.execute(mine)).all():
+                needed = msgspec.json.decode(row.blobs, type=list[str])
+                if any(key.startswith(prefix) for key in needed):
+                    keys += needed
+                    await connection.execute(sa.delete(steps).where(steps.c.step_key == row.step_key))
+            rest = (await connection.scalars(sa.select(steps.c.blobs))).all()
+        kept = {key for blobs in rest for key in msgspec.json.decode(blobs, type=list[str])}
+        return [key for key in keys if key not in kept]

@@ -8,12 +8,14 @@ Encoded files wait under `steps/`, packaged tracks lie under `media/` and pictur
 """
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from fractions import Fraction
 from pathlib import Path
 
 import msgspec
 
+from kinema.core.errors import StorageFull
 from kinema.core.ids import new_id
 from kinema.model.encoding import Track
 from kinema.services.encoding import commands
@@ -21,7 +23,7 @@ from kinema.services.encoding.inspection import AudioFacts, Facts, Unusable, ins
 from kinema.services.encoding.ladder import Rung
 from kinema.services.encoding.ledger import Ledger, Step
 from kinema.services.encoding.poster import cut_poster
-from kinema.services.encoding.tools import ToolFailed, Tools, run
+from kinema.services.encoding.tools import DISK_FULL, ToolFailed, Tools, run
 from kinema.services.encoding.tracks import audio_track, video_track
 from kinema.services.encoding.verification import frame_counter, verify_audio, verify_video
 from kinema.storage.content import content_key, store
@@ -29,6 +31,7 @@ from kinema.storage.ports import Blobs, local_path
 
 _ENCODE_SECONDS = 7 * 24 * 3600.0
 _PACKAGE_SECONDS = 3600.0
+_FULL_BELOW = 1 << 20  # bytes left on a disk that counts as full
 _LEAST_SHARE = 0.9  # of the film's duration that must be decodable
 _REVISION = 1  # raise when the meaning of a step changes with the same parameters
 
@@ -41,12 +44,6 @@ class Encoded(msgspec.Struct, frozen=True):
 
     digest: str
     frames: int
-
-
-class Verified(msgspec.Struct, frozen=True):
-    """The mark that a track has passed its checks."""
-
-    digest: str
 
 
 class Pipeline:
@@ -69,51 +66,40 @@ class Pipeline:
 
     async def rung(self, facts: Facts, rung: Rung, progress: Progress) -> Track:
         """Return a rung's track, verified. Raises Unusable when the source's pictures cannot be decoded."""
-        parameters = (
-            rung,
-            facts.video_index,
-            facts.frame_rate,
-            facts.interlaced,
-            facts.duration_seconds,
-            self._threads,
-        )
-        encoded = await self._ledger.once(
-            self._step("encode-video", parameters), Encoded, lambda: self._encode_video(facts, rung, progress), _encoded
-        )
-        rate = Fraction(facts.frame_rate)
+        parameters = (rung, facts, self._threads)
 
         async def describe(path: Path) -> Track:
             return await video_track(path, rung, facts.frame_rate)
 
-        track = await self._ledger.once(
-            self._step("package", (encoded.digest, rung.name, facts.frame_rate)),
-            Track,
-            lambda: self._package(encoded, "video", rate, describe),
-            _packaged,
-        )
-        await self._verified(track, lambda path: verify_video(path, track, encoded.frames, self._tools))
-        return track
+        async def make() -> Track:
+            encoded = await self._ledger.once(
+                self._step("encode-video", parameters),
+                Encoded,
+                lambda: self._encode_video(facts, rung, progress),
+                _encoded,
+            )
+            track = await self._package(encoded, "video", facts, rung.name, describe)
+            await verify_video(await self._file("media", track.digest), track, encoded.frames, self._tools)
+            return track
+
+        return await self._ledger.once(self._step("rung", parameters), Track, make, _packaged)
 
     async def sound(self, facts: Facts, audio: AudioFacts, name: str) -> Track:
         """Return a sound's track, verified. Raises Unusable when it cannot be decoded."""
-        others = tuple(each.index for each in facts.audio)
-        parameters = (audio, others, facts.video_index, facts.duration_seconds, commands.AUDIO_BITS_PER_SECOND)
-        encoded = await self._ledger.once(
-            self._step("encode-audio", parameters), Encoded, lambda: self._encode_audio(facts, audio), _encoded
-        )
-        rate = Fraction(facts.frame_rate)
+        parameters = (name, audio, facts, commands.AUDIO_BITS_PER_SECOND)
 
         async def describe(path: Path) -> Track:
             return await audio_track(path, audio, name)
 
-        track = await self._ledger.once(
-            self._step("package", (encoded.digest, name, audio, facts.frame_rate)),
-            Track,
-            lambda: self._package(encoded, "audio", rate, describe),
-            _packaged,
-        )
-        await self._verified(track, lambda path: verify_audio(path, track, facts.duration_seconds, self._tools))
-        return track
+        async def make() -> Track:
+            encoded = await self._ledger.once(
+                self._step("encode-audio", parameters), Encoded, lambda: self._encode_audio(facts, audio), _encoded
+            )
+            track = await self._package(encoded, "audio", facts, name, describe)
+            await verify_audio(await self._file("media", track.digest), track, facts.duration_seconds, self._tools)
+            return track
+
+        return await self._ledger.once(self._step("sound", parameters), Track, make, _packaged)
 
     async def poster(self, facts: Facts) -> str:
         """Return the digest of a picture from the film, stored as artwork; empty when none could be cut."""
@@ -182,24 +168,27 @@ class Pipeline:
             output.unlink(missing_ok=True)
 
     async def _package(
-        self, encoded: Encoded, kind: str, rate: Fraction, describe: Callable[[Path], Awaitable[Track]]
+        self, encoded: Encoded, kind: str, facts: Facts, name: str, describe: Callable[[Path], Awaitable[Track]]
     ) -> Track:
-        output = self._fresh("mp4")
-        source = await self._file("steps", encoded.digest)
-        try:
-            await run(commands.package(self._tools, source, kind, rate, output, self._scratch), _PACKAGE_SECONDS)
-            track = await describe(output)
-            await store(self._blobs, "media", output)
-            return track
-        finally:
-            output.unlink(missing_ok=True)
+        async def make() -> Track:
+            source = await self._file("steps", encoded.digest)
+            output = self._fresh("mp4")
+            rate = Fraction(facts.frame_rate)
+            try:
+                await run(commands.package(self._tools, source, kind, rate, output, self._scratch), _PACKAGE_SECONDS)
+                track = await describe(output)
+                await store(self._blobs, "media", output)
+            except ToolFailed as error:
+                if (await asyncio.to_thread(shutil.disk_usage, self._scratch)).free < _FULL_BELOW:
+                    raise StorageFull(DISK_FULL) from error
+                raise
+            else:
+                return track
+            finally:
+                output.unlink(missing_ok=True)
 
-    async def _verified(self, track: Track, check: Callable[[Path], Awaitable[None]]) -> None:
-        async def work() -> Verified:
-            await check(await self._file("media", track.digest))
-            return Verified(track.digest)
-
-        await self._ledger.once(self._step("verify", (track.name, track.digest)), Verified, work)
+        step = self._step("package", (encoded.digest, kind, name, facts.frame_rate))
+        return await self._ledger.once(step, Track, make, _packaged)
 
     async def _file(self, prefix: str, digest: str) -> Path:
         return await fetch(self._blobs, content_key(prefix, digest), self._scratch / f"{prefix}-{digest}")
@@ -209,7 +198,7 @@ async def fetch(blobs: Blobs, key: str, copy: Path) -> Path:
     """Return a local file with a blob's bytes: the blob's own where it is one, else `copy`, downloaded if it is not there yet."""
     if (own := local_path(blobs, key)) is not None:
         return own
-    if not copy.exists():
+    if not await asyncio.to_thread(copy.exists):
         partial = copy.with_suffix(".partial")
         with partial.open("wb") as file:
             async for chunk in blobs.get(key):

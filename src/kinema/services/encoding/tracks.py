@@ -16,7 +16,7 @@ _HEAD_BYTES = 1 << 16
 
 async def video_track(path: Path, rung: Rung, frame_rate: str) -> Track:
     """Describe a packaged rung. Raises BadTrack when the file is not what was asked for."""
-    layout, digest, segments = await asyncio.to_thread(_read, path)
+    layout, size, digest, segments = await asyncio.to_thread(_read, path)
     if (layout.handler, layout.width, layout.height) != ("vide", rung.width, rung.height):
         raise BadTrack(
             f"The rung {rung.name} came out as {layout.handler} {layout.width} x {layout.height}; "
@@ -27,7 +27,7 @@ async def video_track(path: Path, rung: Rung, frame_rate: str) -> Track:
         name=rung.name,
         kind="video",
         digest=digest,
-        size=path.stat().st_size,
+        size=size,
         codec=layout.codec,
         bandwidth=peak,
         average_bandwidth=average,
@@ -43,7 +43,7 @@ async def video_track(path: Path, rung: Rung, frame_rate: str) -> Track:
 
 async def audio_track(path: Path, audio: AudioFacts, name: str) -> Track:
     """Describe a packaged sound track. Raises BadTrack when the file is not what was asked for."""
-    layout, digest, segments = await asyncio.to_thread(_read, path)
+    layout, size, digest, segments = await asyncio.to_thread(_read, path)
     if layout.handler != "soun":
         raise BadTrack(f"The sound track {name} came out as {layout.handler}.")
     peak, average = bandwidths(segments, layout.timescale)
@@ -51,7 +51,7 @@ async def audio_track(path: Path, audio: AudioFacts, name: str) -> Track:
         name=name,
         kind="audio",
         digest=digest,
-        size=path.stat().st_size,
+        size=size,
         codec=layout.codec,
         bandwidth=peak,
         average_bandwidth=average,
@@ -79,7 +79,7 @@ def bandwidths(segments: tuple[Segment, ...], timescale: int) -> tuple[int, int]
     return max(-(-peak // 1), -(-average // 1)), round(average)
 
 
-def _read(path: Path) -> tuple[Layout, str, tuple[Segment, ...]]:
+def _read(path: Path) -> tuple[Layout, int, str, tuple[Segment, ...]]:
     size = path.stat().st_size
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
         needed = min(_HEAD_BYTES, size)
@@ -96,4 +96,4 @@ def _read(path: Path) -> tuple[Layout, str, tuple[Segment, ...]]:
             whole.update(body)
             digest = hashlib.sha256(body).hexdigest()
             segments.append(Segment(place.offset, place.length, place.duration, digest))
-    return layout, whole.hexdigest(), tuple(segments)
+    return layout, size, whole.hexdigest(), tuple(segments)

@@ -1,0 +1,155 @@
+"""Making a set of verified tracks a version that plays: the manifest is stored, then catalog is told.
+
+The order leaves nothing half published whenever it is cut off. A row reserves the version number and the time; the
+manifest, which follows from the row and the tracks alone, is stored create-only; catalog is told last. Going through it
+again with the same tracks ends at the same version.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import sqlalchemy as sa
+
+from kinema.core import log
+from kinema.core.clock import Clock
+from kinema.core.errors import BadInput, Forbidden, Gone, KinemaError, NotFound, Unavailable
+from kinema.model.catalog import Publication, RungFact
+from kinema.model.encoding import Manifest, Track, encode_manifest, manifest_key
+from kinema.services.encoding.jobs import Work
+from kinema.services.encoding.tables import manifests
+from kinema.services.encoding.verification import verify_alignment
+from kinema.storage.content import content_key
+from kinema.storage.ports import AlreadyExists, Blobs, Sql
+
+_logger = log.get_logger(__name__)
+
+Announce = Callable[[str, Publication], Awaitable[None]]
+"""Tells catalog that a title (by id) plays."""
+
+_FIRST_WAIT = 0.5
+_LONGEST_WAIT = 10.0
+_PATIENCE_SECONDS = 600.0
+
+
+class Publisher:
+    """Publishes versions of assets."""
+
+    def __init__(self, sql: Sql, blobs: Blobs, clock: Clock, announce: Announce) -> None:
+        self._sql = sql
+        self._blobs = blobs
+        self._clock = clock
+        self._announce = announce
+
+    async def publish(
+        self, work: Work, tracks: tuple[Track, ...], seconds: float, poster: str, *, complete: bool
+    ) -> int:
+        """Publish these tracks as the asset's next version and return its number.
+
+        Raises Unavailable when catalog could not be told for ten minutes, and what catalog answers when it refuses.
+        """
+        verify_alignment(tracks)
+        version, created_at, announced = await self._reserve(work, tracks, poster, complete=complete)
+        if announced:
+            return version
+        await self._require_media(tracks)
+        manifest = Manifest(
+            asset=work.asset,
+            version=version,
+            title_id=work.title_id,
+            duration_seconds=seconds,
+            created_at=created_at,
+            tracks=tracks,
+        )
+        try:
+            await self._blobs.put(manifest_key(work.asset, version), encode_manifest(manifest))
+        except AlreadyExists:
+            _logger.info("the manifest is stored already", asset=work.asset, version=version)
+        await self._tell(work.title_id, _publication(work, manifest, poster, complete=complete))
+        async with self._sql.transaction() as connection:
+            await connection.execute(
+                sa.update(manifests)
+                .where(manifests.c.asset == work.asset, manifests.c.version == version)
+                .values(announced=True)
+            )
+        return version
+
+    async def _reserve(
+        self, work: Work, tracks: tuple[Track, ...], poster: str, *, complete: bool
+    ) -> tuple[int, float, bool]:
+        digests = msgspec.json.encode([track.digest for track in tracks]).decode()
+        mine = manifests.c.asset == work.asset
+        async with self._sql.transaction() as connection:
+            found = (
+                await connection.execute(
+                    sa.select(manifests.c.version, manifests.c.created_at, manifests.c.announced).where(
+                        mine, manifests.c.tracks == digests, manifests.c.complete == complete
+                    )
+                )
+            ).first()
+            if found is not None:
+                return found.version, found.created_at, found.announced
+            latest = await connection.scalar(sa.select(sa.func.max(manifests.c.version)).where(mine)) or 0
+            version, created_at = int(latest) + 1, self._clock.now()
+            row = {
+                "asset": work.asset,
+                "version": version,
+                "title_id": work.title_id,
+                "tracks": digests,
+                "poster": poster,
+                "complete": complete,
+                "announced": False,
+                "created_at": created_at,
+            }
+            await connection.execute(sa.insert(manifests).values(row))
+            return version, created_at, False
+
+    async def _require_media(self, tracks: tuple[Track, ...]) -> None:
+        """Check that the media are there now that the reserved row protects them from garbage collection."""
+        try:
+            for track in tracks:
+                await self._blobs.size(content_key("media", track.digest))
+        except NotFound as error:
+            raise Unavailable("A finished track was deleted in the meantime; retry the job.") from error
+
+    async def _tell(self, title_id: str, publication: Publication) -> None:
+        """Tell catalog, again and again while it cannot be reached: the work that was done is worth waiting for."""
+        deadline = self._clock.monotonic() + _PATIENCE_SECONDS
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                await self._announce(title_id, publication)
+            except (BadInput, Forbidden, Gone):
+                raise
+            except KinemaError as error:
+                if self._clock.monotonic() > deadline:
+                    raise Unavailable(
+                        f"The film is encoded but catalog could not be told ({error.detail}); retry the job."
+                    ) from error
+                _logger.warning("catalog cannot be told yet", title_id=title_id, error=error.detail)
+            else:
+                return
+            await self._clock.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+
+def _publication(work: Work, manifest: Manifest, poster: str, *, complete: bool) -> Publication:
+    rungs = tuple(
+        RungFact(
+            name=track.name,
+            width=track.width,
+            height=track.height,
+            codec=track.codec,
+            average_bandwidth=track.average_bandwidth,
+        )
+        for track in manifest.tracks
+        if track.kind == "video"
+    )
+    return Publication(
+        asset=manifest.asset,
+        manifest_version=manifest.version,
+        duration_seconds=manifest.duration_seconds,
+        rungs=rungs,
+        complete=complete,
+        title=work.title,
+        poster=poster,
+    )

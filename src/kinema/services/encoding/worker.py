@@ -1,0 +1,305 @@
+"""The worker: takes jobs one after the other and makes films of uploads. Any number of workers may run.
+
+A worker may be killed at any moment. What it had finished is in the ledger, its lease runs out, and whoever takes the job
+next goes on behind the last finished step. It stops at once when it loses its lease, so two never publish one job.
+"""
+
+import asyncio
+import errno
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+
+from kinema.core import log
+from kinema.core.clock import Clock
+from kinema.core.errors import KinemaError, StorageFull, Unavailable
+from kinema.model.encoding import Track
+from kinema.services.encoding.estimate import Estimate
+from kinema.services.encoding.inspection import Facts
+from kinema.services.encoding.jobs import LEASE_SECONDS, Jobs, LeaseLost, Report, Work
+from kinema.services.encoding.ladder import Rung, rungs_for
+from kinema.services.encoding.ledger import Ledger
+from kinema.services.encoding.pipeline import Pipeline, audio_name, fetch
+from kinema.services.encoding.publisher import Announce, Publisher
+from kinema.services.encoding.sources import assemble, drop_parts
+from kinema.services.encoding.tools import DISK_FULL, Tools, find_tools
+from kinema.storage.content import content_key
+from kinema.storage.ports import Blobs, Sql
+
+_logger = log.get_logger(__name__)
+
+HEARTBEAT_SECONDS = 1.0
+_POLL_SECONDS = 0.25
+
+
+class _Yielded(Exception):
+    """Another film that cannot be played yet goes first."""
+
+
+class _Cancelled(Exception):
+    """An operator has cancelled the job."""
+
+
+async def run_worker(
+    *,
+    instance: str,
+    sql: Sql,
+    blobs: Blobs,
+    clock: Clock,
+    announce: Announce,
+    scratch: Path,
+    stop: asyncio.Event,
+    threads: int = 0,
+    tools: Callable[[], Tools] = find_tools,
+) -> None:
+    """Work on jobs until `stop` is set; the job at hand goes back to the queue then.
+
+    `announce` tells catalog about a publication. `scratch` is a directory of this worker's own; it is emptied first.
+    `threads` is how many threads x264 uses (0: as many as it likes). Raises ToolFailed when a program is missing.
+    """
+    await sql.migrate("encoding")
+    found = await asyncio.to_thread(tools)
+    worker = Worker(instance, sql, blobs, clock, announce, scratch, threads, found)
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            await asyncio.to_thread(_empty, scratch)
+            try:
+                work = await worker.jobs.claim(instance)
+            except Unavailable as error:
+                _logger.warning("no job can be claimed", error=error.detail)
+                work = None
+            if work is None:
+                await _either(stopped, asyncio.create_task(clock.sleep(_POLL_SECONDS)))
+                continue
+            await _either(stopped, asyncio.create_task(worker.work(work)))
+    finally:
+        stopped.cancel()
+        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+async def _either(stopped: asyncio.Task[bool], task: asyncio.Task[None]) -> None:
+    """Wait for the task; when `stopped` comes first, cancel it and wait for its end. Its own error is raised."""
+    try:
+        await asyncio.wait({stopped, task}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        if not task.done():
+            task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+class Worker:
+    """Does single jobs."""
+
+    def __init__(
+        self,
+        instance: str,
+        sql: Sql,
+        blobs: Blobs,
+        clock: Clock,
+        announce: Announce,
+        scratch: Path,
+        threads: int,
+        tools: Tools,
+    ) -> None:
+        self.jobs = Jobs(sql, clock)
+        self._instance = instance
+        self._sql = sql
+        self._blobs = blobs
+        self._clock = clock
+        self._scratch = scratch
+        self._threads = threads
+        self._tools = tools
+        self._ledger = Ledger(sql, blobs, clock)
+        self._publisher = Publisher(sql, blobs, clock, announce)
+
+    async def work(self, work: Work) -> None:
+        """Do a claimed job and write how it ended. Cancelled, it gives the job back."""
+        _logger.info("job", job=work.job_id, title_id=work.title_id, asset=work.asset)
+        run = _Run(self._clock, work)
+        doing = asyncio.create_task(self._encode(work, run))
+        beating = asyncio.create_task(self._beat(work, run))
+        try:
+            await asyncio.wait({doing, beating}, return_when=asyncio.FIRST_COMPLETED)
+            if beating.done():
+                doing.cancel()
+            await asyncio.gather(doing, return_exceptions=True)
+        finally:
+            for task in (doing, beating):
+                task.cancel()
+            await asyncio.gather(doing, beating, return_exceptions=True)
+            await asyncio.shield(self._finish(work, run, doing, beating))
+
+    async def _finish(self, work: Work, run: "_Run", doing: asyncio.Task[None], beating: asyncio.Task[None]) -> None:
+        """Write the job's end: as it was decided by the work, else by the heartbeat, else it goes back to the queue."""
+        stopped = None if beating.cancelled() else beating.exception()
+        error = stopped if doing.cancelled() else doing.exception()
+        try:
+            if isinstance(error, LeaseLost):
+                _logger.warning("lease lost", job=work.job_id)
+                return
+            await self.jobs.beat(work.job_id, self._instance, run.report())
+            if doing.cancelled() and error is None:
+                await self.jobs.give_back(work.job_id, self._instance, "waiting: the worker was stopped")
+            elif isinstance(error, _Yielded):
+                await self.jobs.give_back(work.job_id, self._instance, "waiting: other films first")
+            elif isinstance(error, _Cancelled):
+                await self.jobs.end(work.job_id, self._instance, "cancelled")
+            elif error is None:
+                await self.jobs.end(work.job_id, self._instance, "done")
+                await self._drop_intermediates(work)
+            else:
+                sentence = _sentence(error)
+                _logger.warning(
+                    "job failed",
+                    job=work.job_id,
+                    error=sentence,
+                    exc_info=None if isinstance(error, KinemaError) else error,
+                )
+                await self.jobs.end(work.job_id, self._instance, "failed", sentence)
+        except KinemaError as lost:
+            # The lease runs out and the job is taken up again; a crash is counted then.
+            _logger.warning("the end of a job could not be written", job=work.job_id, error=lost.detail)
+
+    async def _beat(self, work: Work, run: "_Run") -> None:
+        """Renew the lease each second. Raises _Cancelled when the operator wants it, LeaseLost when it could not be renewed."""
+        renewed = self._clock.monotonic()
+        while True:
+            await self._clock.sleep(HEARTBEAT_SECONDS)
+            try:
+                cancel = await self.jobs.beat(work.job_id, self._instance, run.report())
+            except (Unavailable, StorageFull) as error:
+                if self._clock.monotonic() - renewed > LEASE_SECONDS - HEARTBEAT_SECONDS:
+                    raise LeaseLost("The lease could not be renewed in time.") from error
+                continue
+            renewed = self._clock.monotonic()
+            if cancel:
+                raise _Cancelled
+
+    async def _encode(self, work: Work, run: "_Run") -> None:
+        digest = await self._source(work, run)
+        source = await fetch(self._blobs, content_key("sources", digest), self._scratch / "source")
+        pipeline = Pipeline(source, digest, self._ledger, self._blobs, self._tools, self._scratch, self._threads)
+        run.step = "looking at the film"
+        facts = await pipeline.facts()
+        await self.jobs.step_finished(work.job_id, self._instance)
+        rungs = rungs_for(facts.width, facts.height, Fraction(facts.frame_rate))
+        run.estimate = Estimate(facts, rungs)
+        poster = asyncio.create_task(pipeline.poster(facts))
+        sounds = asyncio.create_task(_sounds(pipeline, facts))
+        try:
+            made: list[Track] = []
+            for rung in rungs:
+                if made and await self.jobs.others_wait():
+                    raise _Yielded
+                made.append(await self._rung(pipeline, facts, rung, run))
+                await self.jobs.step_finished(work.job_id, self._instance)
+                run.step = f"publishing {rung.name}"
+                tracks = (*sorted(made, key=lambda track: track.height * track.width), *await sounds)
+                await self._publisher.publish(
+                    work, tracks, facts.duration_seconds, await poster, complete=len(made) == len(rungs)
+                )
+                run.published(rung)
+                await self.jobs.step_finished(work.job_id, self._instance, playable=True)
+        finally:
+            for task in (poster, sounds):
+                task.cancel()
+            await asyncio.gather(poster, sounds, return_exceptions=True)
+
+    async def _source(self, work: Work, run: "_Run") -> str:
+        if work.source is not None:
+            return work.source
+        run.step = "joining the upload"
+        digest = await assemble(self._sql, self._blobs, work.upload_id)
+        await self.jobs.step_finished(work.job_id, self._instance, source=digest)
+        await drop_parts(self._sql, self._blobs, work.upload_id)
+        return digest
+
+    async def _rung(self, pipeline: Pipeline, facts: Facts, rung: Rung, run: "_Run") -> Track:
+        run.started(rung)
+        try:
+            return await pipeline.rung(facts, rung, run.progress)
+        except KinemaError:
+            run.failed(rung)
+            raise
+
+    async def _drop_intermediates(self, work: Work) -> None:
+        """Delete the encoded streams of a finished job, unless another job works on the same film."""
+        source = await self.jobs.unshared_source(work.job_id)
+        for key in await self._ledger.forget(source, "steps/") if source else ():
+            await self._blobs.delete(key)
+
+
+class _Run:
+    """How far this run of a job is; the heartbeat writes it down."""
+
+    def __init__(self, clock: Clock, work: Work) -> None:
+        self.step = "starting"
+        self.estimate: Estimate | None = None
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._before = work.seconds
+        self._rung = ""
+        self._encoded = False
+
+    def started(self, rung: Rung) -> None:
+        self.step = f"encoding {rung.name}"
+        self._rung = rung.name
+        self._encoded = False
+        self._estimate().working(rung.name, 0.0)
+
+    def progress(self, share: float) -> None:
+        self._encoded = True
+        self._estimate().working(self._rung, share)
+        if share >= 1:
+            self.step = f"checking {self._rung}"
+
+    def published(self, rung: Rung) -> None:
+        self._estimate().published(rung.name, found=not self._encoded)
+
+    def failed(self, rung: Rung) -> None:
+        self._estimate().failed(rung.name)
+
+    def report(self) -> Report:
+        worked = self._clock.monotonic() - self._began
+        estimate = self.estimate
+        return Report(
+            step=self.step,
+            progress=estimate.progress if estimate else 0.0,
+            eta_seconds=estimate.remaining_seconds(worked) if estimate else None,
+            rungs=estimate.rungs() if estimate else (),
+            seconds=self._before + worked,
+        )
+
+    def _estimate(self) -> Estimate:
+        assert self.estimate is not None
+        return self.estimate
+
+
+async def _sounds(pipeline: Pipeline, facts: Facts) -> tuple[Track, ...]:
+    tracks: list[Track] = []
+    languages: list[str] = []
+    for audio in facts.audio:
+        name = audio_name(audio, languages.count(audio.language))
+        tracks.append(await pipeline.sound(facts, audio, name))
+        languages.append(audio.language)
+    return tuple(tracks)
+
+
+def _sentence(error: BaseException) -> str:
+    """Return what to tell people about a failure."""
+    if isinstance(error, KinemaError):
+        return error.detail
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return DISK_FULL
+    if isinstance(error, OSError) and error.strerror:
+        return f"The machine could not do it ({error.strerror}); see the log, then retry the job."
+    return "An unexpected error was logged; retry the job or tell the operator."
+
+
+def _empty(scratch: Path) -> None:
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True, mode=0o700)
