@@ -10,7 +10,12 @@ from importlib import import_module
 
 from kinema.demo.film import Film
 
-FILMS = ("nobody-up-yet",)
+FILMS = (
+    "nobody-up-yet",
+    "neighbours",
+    "fifteen-bells",
+    "the-goat",
+)
 """Slugs; a film's module has the same name with underscores and is imported when asked for."""
 
 
