@@ -3,13 +3,14 @@ export function Logo({ size = 28 }: { size?: number }) {
   return (
     <svg width={size} height={size} viewBox="0 0 32 32" aria-hidden="true" focusable="false">
       <defs>
-        <linearGradient id="logo-beam" x1="12" x2="28" y1="16" y2="16" gradientUnits="userSpaceOnUse">
-          <stop offset="0" stopColor="var(--light-strong)" />
-          <stop offset="1" stopColor="var(--light-deep)" />
+        <linearGradient id="logo-beam" x1="11" x2="31" y1="16" y2="16" gradientUnits="userSpaceOnUse">
+          <stop offset="0" stopColor="var(--light-deep)" stopOpacity="0.95" />
+          <stop offset="1" stopColor="var(--light-deep)" stopOpacity="0.15" />
         </linearGradient>
       </defs>
-      <rect x="4" y="4" width="5" height="24" rx="1" fill="currentColor" />
-      <path d="M11.5 16 28 4v24z" fill="url(#logo-beam)" />
+      <path d="M11 16 28 2v28z" fill="url(#logo-beam)" />
+      <path d="M3 2h5v28H3z" fill="currentColor" />
+      <path d="M11 16 26 2h6L15 16l17 14h-6z" fill="var(--light)" />
     </svg>
   );
 }
