@@ -99,6 +99,18 @@ class JobPage(msgspec.Struct, frozen=True):
     next_cursor: str | None = None
 
 
+class Collected(msgspec.Struct, frozen=True):
+    """What a garbage collection has deleted: expired uploads, blobs by kind, and how many bytes all of them had."""
+
+    uploads: int
+    parts: int
+    media: int
+    manifests: int
+    sources: int
+    steps: int
+    bytes: int
+
+
 def manifest_key(asset: str, version: int) -> str:
     """Return the blob key under which a manifest version is stored."""
     return f"manifests/{asset}/{version}.json"

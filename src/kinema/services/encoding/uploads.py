@@ -148,8 +148,7 @@ class _Filling:
         found = checksum.start() if checksum else None
         try:
             async for chunk in body:
-                if self._offset + len(self._buffer) + len(chunk) > self._length:
-                    raise TooLarge(f"The upload has {self._length} bytes; the request sent more of them.")
+                self._require_room(len(chunk))
                 if found is not None:
                     found.update(chunk)
                 self._buffer += chunk
@@ -179,6 +178,10 @@ class _Filling:
         mine = sa.and_(uploads.c.upload_id == self._upload_id, uploads.c.writer == self._writer)
         async with self._sql.transaction() as connection:
             await connection.execute(sa.update(uploads).where(mine).values(writer=None, writer_until=0.0))
+
+    def _require_room(self, size: int) -> None:
+        if self._offset + len(self._buffer) + size > self._length:
+            raise TooLarge(f"The upload has {self._length} bytes; the request sent more of them.")
 
     async def _put(self, size: int) -> None:
         if not size:

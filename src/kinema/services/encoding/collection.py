@@ -1,0 +1,134 @@
+"""Garbage collection: deletes the blobs that no upload, job, title or play refers to.
+
+Kept are: manifest versions that catalog names (published, or in a kept snapshot) or that a play still holds a token for,
+those that were made within `minimum_age_seconds`, and all of an asset whose job is at work; the media these name; the films
+of unfinished jobs and of kept assets; what is younger than `minimum_age_seconds`, since somebody may be about to refer to it.
+
+The order makes it safe beside running work: first what exists is listed, then who refers to what is read, and only what was
+listed and is not referred to is deleted. Catalog is asked before playback, because a play starts from what catalog names.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import sqlalchemy as sa
+
+from kinema.core.clock import Clock
+from kinema.model.catalog import AssetVersion
+from kinema.model.encoding import Collected
+from kinema.services.encoding.tables import jobs, manifests, steps, upload_parts, uploads
+from kinema.services.encoding.uploads import delete_parts, forget
+from kinema.storage.content import content_key
+from kinema.storage.ports import BlobInfo, Blobs, Sql
+
+InUse = Callable[[], Awaitable[frozenset[AssetVersion]]]
+"""Asks catalog and then playback which manifest versions they need."""
+
+MINIMUM_AGE_SECONDS = 3600.0
+_PREFIXES = ("media", "manifests", "sources", "steps", "uploads")
+_WORKING = ("queued", "running")
+
+
+class _References(msgspec.Struct, frozen=True):
+    """What must stay: blob keys, and manifest versions."""
+
+    keys: frozenset[str]
+    versions: frozenset[AssetVersion]
+
+
+class Collection:
+    """Finds and deletes what nobody needs."""
+
+    def __init__(self, sql: Sql, blobs: Blobs, clock: Clock, in_use: InUse) -> None:
+        self._sql = sql
+        self._blobs = blobs
+        self._clock = clock
+        self._in_use = in_use
+
+    async def collect(self, minimum_age_seconds: float = MINIMUM_AGE_SECONDS) -> Collected:
+        """Delete everything that is not needed and older than this; return how much it was.
+
+        Raises what catalog or playback answer when they cannot be asked; nothing of theirs is deleted then.
+        """
+        before = self._clock.now() - minimum_age_seconds
+        expired, bytes_freed = await self._expired_uploads()
+        listed = {prefix: await self._old(prefix, before) for prefix in _PREFIXES}
+        needed = await self._references(await self._in_use(), before)
+        counts: dict[str, int] = {}
+        for prefix, found in listed.items():
+            unneeded = [blob for blob in found if blob.key not in needed.keys]
+            for blob in unneeded:
+                await self._blobs.delete(blob.key)
+            counts[prefix] = len(unneeded)
+            bytes_freed += sum(blob.size for blob in unneeded)
+        await self._forget(needed, before)
+        await self._blobs.sweep()
+        return Collected(
+            uploads=expired,
+            parts=counts["uploads"],
+            media=counts["media"],
+            manifests=counts["manifests"],
+            sources=counts["sources"],
+            steps=counts["steps"],
+            bytes=bytes_freed,
+        )
+
+    async def _expired_uploads(self) -> tuple[int, int]:
+        """Forget the uploads that were left alone; return how many, and the bytes that they had."""
+        gone = sa.and_(uploads.c.state == "open", uploads.c.expires_at <= self._clock.now())
+        async with self._sql.transaction() as connection:
+            expired = list((await connection.scalars(sa.select(uploads.c.upload_id).where(gone))).all())
+            for upload_id in expired:
+                await forget(connection, upload_id)
+        return len(expired), sum([await delete_parts(self._blobs, upload_id) for upload_id in expired])
+
+    async def _old(self, prefix: str, before: float) -> list[BlobInfo]:
+        return [blob async for blob in self._blobs.list(prefix) if blob.modified_at <= before]
+
+    async def _references(self, in_use: frozenset[AssetVersion], before: float) -> _References:
+        """Read who refers to what, in one consistent snapshot."""
+        async with self._sql.read() as connection:
+            job_rows = (
+                await connection.execute(sa.select(jobs.c.asset, jobs.c.source, jobs.c.state, jobs.c.changed_at))
+            ).all()
+            made = (await connection.execute(sa.select(manifests))).all()
+            done = (await connection.execute(sa.select(steps.c.source, steps.c.blobs))).all()
+            keys = set((await connection.scalars(sa.select(upload_parts.c.key))).all())
+        working = {row.asset for row in job_rows if row.state in _WORKING}
+        versions = frozenset(
+            version
+            for row in made
+            if (version := AssetVersion(row.asset, row.version)) in in_use
+            or row.asset in working
+            or row.created_at > before
+        )
+        assets = {version.asset for version in versions}
+        for row in made:
+            if AssetVersion(row.asset, row.version) in versions:
+                keys.add(f"manifests/{row.asset}/{row.version}.json")
+                keys.update(content_key("media", digest) for digest in msgspec.json.decode(row.tracks, type=list[str]))
+        films = {
+            row.source
+            for row in job_rows
+            if row.source and (row.state in _WORKING or row.asset in assets or row.changed_at > before)
+        }
+        keys.update(content_key("sources", film) for film in films)
+        unfinished = {row.source for row in job_rows if row.state in _WORKING}
+        for row in done:
+            if row.source in unfinished:
+                keys.update(msgspec.json.decode(row.blobs, type=list[str]))
+        return _References(frozenset(keys), versions)
+
+    async def _forget(self, needed: _References, before: float) -> None:
+        """Drop the rows of what was deleted: old manifests, and finished steps whose blobs are gone."""
+        async with self._sql.transaction() as connection:
+            old = sa.select(manifests.c.asset, manifests.c.version).where(manifests.c.created_at <= before)
+            for row in (await connection.execute(old)).all():
+                if AssetVersion(row.asset, row.version) not in needed.versions:
+                    this = sa.and_(manifests.c.asset == row.asset, manifests.c.version == row.version)
+                    await connection.execute(sa.delete(manifests).where(this))
+            aged = sa.select(steps.c.step_key, steps.c.blobs).where(steps.c.created_at <= before)
+            for row in (await connection.execute(aged)).all():
+                keys = msgspec.json.decode(row.blobs, type=list[str])
+                if any(key not in needed.keys for key in keys if not key.startswith("artwork/")):
+                    await connection.execute(sa.delete(steps).where(steps.c.step_key == row.step_key))
