@@ -25,6 +25,9 @@ NEVER = float("inf")
 
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
 
+# What may stand in a Host: a registered name, an IPv4 address, an IPv6 address in brackets, a port (RFC 3986, 3.2.2).
+_HOST_BYTES = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~:[]%!$&'()*+,;="
+
 
 class Connection(asyncio.Protocol):
     """One client. The states are told apart by `_current` (being answered) and `_incoming` (body still arriving)."""
@@ -320,17 +323,21 @@ class Connection(asyncio.Protocol):
 
     def _make_exchange(self, fields: dict[bytes, bytes]) -> Exchange | None:
         """Make an exchange of the head; None when it was refused."""
-        self.can_chunk = self._parser.get_http_version() == "1.1"
+        version = self._parser.get_http_version()
+        self.can_chunk = version == "1.1"
+        method = _METHODS.get(self._parser.get_method())
+        if method is None or (not self.can_chunk and version != "1.0"):
+            self._refuse(
+                501, f"Only HTTP/1.1 and HTTP/1.0 are spoken here, with the methods {', '.join(_METHODS.values())}."
+            )
+            return None
         fault = self._fault_of_head(fields)
         if fault is not None:
             self._refuse(*fault)
             return None
-        name = self._parser.get_method()
         self._keep_alive = self._parser.should_keep_alive() and not self.server.draining
         self.fresh = False
-        return Exchange(
-            self, _METHODS.get(name) or name.decode(), self._url.decode("ascii"), Headers(fields, self._more)
-        )
+        return Exchange(self, method, self._url.decode("ascii"), Headers(fields, self._more))
 
     def _fault_of_head(self, fields: dict[bytes, bytes]) -> tuple[int, str] | None:
         """Say what llhttp let through and is refused here (RFC 9112, 3.2 and 6.1; our limits): status and sentence."""
@@ -344,12 +351,17 @@ class Connection(asyncio.Protocol):
             return 400, "An HTTP/1.1 request needs a Host field."
         if self._more and any(name == b"host" for name, _ in self._more):
             return 400, "A request has one Host field."
+        if host is not None and host.translate(None, _HOST_BYTES):
+            return 400, "The Host field is not the name of a host."
         if self._url[:1] != b"/":
             self._url = self._origin_form(self._url, host or b"")
             if not self._url:
                 return 400, "The request target is neither a path nor an address of this host."
-        if not self._url.isascii():
-            return 400, "The request target has bytes that are not ASCII; percent-encode them."
+        if not self._url.isascii() or b"#" in self._url:
+            return 400, "The request target has a fragment, or bytes that are not ASCII; percent-encode them."
+        coding = fields.get(b"transfer-encoding")
+        if coding is not None and (coding.lower() != b"chunked" or not self.can_chunk):
+            return 400, "The only transfer coding taken here is chunked, in HTTP/1.1."
         has_body = b"content-length" in fields or b"transfer-encoding" in fields
         if has_body and b"upgrade" in fields and self._parser.should_upgrade():
             return 400, "An upgrade with a body is not taken."

@@ -52,7 +52,7 @@ class KnownBlocks:
             target = parts[1].decode("ascii")
         except UnicodeDecodeError:
             return None
-        if method is None or target[:1] != "/" or not target.isprintable():
+        if method is None or target[:1] != "/" or "#" in target or not target.isprintable():
             return None
         return method, target, headers
 

@@ -1,0 +1,120 @@
+"""h11 is the oracle: what it sends we must understand, and what we understand it must understand in the same way."""
+
+import h11
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kinema.http import Server
+from tests.unit.http.wire import receive, split
+
+TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+names = st.text(TOKEN, min_size=1, max_size=12).filter(
+    lambda name: name not in {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te"}
+)
+values = st.text([chr(code) for code in range(0x20, 0x7F)] + ["\t", "é", "ÿ"], max_size=30).map(str.strip)
+targets = st.text([chr(code) for code in range(0x21, 0x7F) if chr(code) != "#"], max_size=40).map(lambda text: "/" + text)
+bodies = st.one_of(st.none(), st.lists(st.binary(min_size=1, max_size=200), max_size=4))
+cuts = st.lists(st.integers(0, 5000), max_size=12)
+
+
+@st.composite
+def requests(draw):
+    return (
+        draw(st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"])),
+        draw(targets),
+        draw(st.lists(st.tuples(names, values), max_size=6)),
+        draw(bodies),
+        draw(st.booleans()),
+    )
+
+
+def encode(request):
+    """Write a request with h11 in the client's role."""
+    method, target, fields, body, chunked = request
+    client = h11.Connection(h11.CLIENT)
+    headers = [("host", "example"), *fields]
+    if body is not None:
+        headers.append(("transfer-encoding", "chunked") if chunked else ("content-length", str(sum(map(len, body)))))
+    encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
+    data = client.send(h11.Request(method=method, target=target, headers=encoded))
+    for piece in body or ():
+        data += client.send(h11.Data(data=piece))
+    data += client.send(h11.EndOfMessage())
+    return data, encoded
+
+
+@given(st.lists(requests(), min_size=1, max_size=4), cuts)
+def test_what_h11_sends_is_understood_however_it_is_cut(sent, places):
+    data = b"".join(encode(request)[0] for request in sent)
+
+    seen, answers, open_ = receive(split(data, places))
+
+    assert [(m, t, b"".join(body or ())) for m, t, _, body, _ in sent] == [(m, t, body) for m, t, _, body in seen]
+    assert [sorted(encode(request)[1]) for request in sent] == [sorted(headers) for _, _, headers, _ in seen]
+    assert answers.count(b"HTTP/1.1 200 OK") == len(sent)
+    assert open_
+
+
+def h11_reads(data: bytes):
+    """What h11 makes of bytes in the server's role: whole requests, and whether it refused something."""
+    requests, refused = [], False
+    server = h11.Connection(h11.SERVER)
+    server.receive_data(data)
+    head, body = None, b""
+    while True:
+        try:
+            event = server.next_event()
+        except h11.RemoteProtocolError:
+            refused = True
+            break
+        if isinstance(event, h11.Request):
+            head, body = event, b""
+        elif isinstance(event, h11.Data):
+            body += bytes(event.data)
+        elif isinstance(event, h11.EndOfMessage):
+            requests.append((head.method.decode(), head.target.decode(), sorted(head.headers.raw_items()), body))
+            server.send(h11.Response(status_code=200, headers=[("content-length", "0")]))
+            server.send(h11.EndOfMessage())
+            if server.states[h11.CLIENT] is h11.MUST_CLOSE or server.states[h11.SERVER] is h11.MUST_CLOSE:
+                break
+            server.start_next_cycle()
+        else:
+            break
+    return [(m, t, sorted((n.lower(), v) for n, v in h), b) for m, t, h, b in requests], refused
+
+
+pieces_of_http = st.sampled_from(
+    [
+        b"GET / HTTP/1.1\r\n", b"POST /x HTTP/1.1\r\n", b"GET /a HTTP/1.0\r\n", b"HEAD / HTTP/1.1\r\n",
+        b"Host: a\r\n", b"host:b\r\n", b"Content-Length: 3\r\n", b"content-length: 0\r\n", b"Content-Length: 3, 3\r\n",
+        b"Content-Length: +3\r\n", b"Content-Length: 3\n", b"Transfer-Encoding: chunked\r\n", b"X: y\r\n", b" folded\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n", b"Transfer-Encoding: chunked, identity\r\n", b"Connection: close\r\n",
+        b"Transfer-Encoding:\tchunked\r\n", b"Transfer-Encoding : chunked\r\n", b"X: a\x00b\r\n", b"X: a\rb\r\n",
+        b"Range: bytes=0-9\r\n", b"Range: bytes=0-9\r\nRange: bytes=5-\r\n", b"\r\n", b"\n", b"\r", b" ", b"abc", b"3\r\n",
+        b"abc\r\n", b"0\r\n\r\n", b"0\r\n", b"3;x=y\r\n", b"3\n", b"0x3\r\n", b"-3\r\n", b"03\r\n", b"trailer: x\r\n",
+        b"Upgrade: h2c\r\nConnection: upgrade\r\n",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(st.one_of(pieces_of_http, st.binary(max_size=3)), max_size=14).map(b"".join), cuts)
+def test_whatever_is_accepted_is_accepted_by_h11_as_the_same_requests(data, places):
+    seen, _, _ = receive(split(data, places))
+
+    ours = [(m, t, sorted(headers), body) for m, t, headers, body in seen]
+    theirs, _ = h11_reads(data)
+    assert ours == theirs[: len(ours)]
+
+
+@settings(max_examples=400)
+@given(st.lists(st.lists(pieces_of_http, max_size=8).map(b"".join), max_size=5))
+def test_a_known_block_changes_no_verdict(heads):
+    server = Server(lambda exchange: None)
+    for head in heads:
+        data = head + b"\r\n" if not head.endswith(b"\r\n\r\n") else head
+        once = receive([data])
+        again = receive([data], server=server)
+        third = receive([data], server=server)
+        assert once[0] == again[0] == third[0]
+        assert once[2] == again[2] == third[2]
