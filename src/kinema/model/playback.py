@@ -1,13 +1,17 @@
 """What `playback` tells the others: a started play."""
 
+from typing import Annotated
+
 import msgspec
+
+CodecFamily = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9-]{1,16}$")]
 
 
 class Device(msgspec.Struct, frozen=True):
     """What the player can show. An empty `codecs` means every codec; each entry is the first part of an RFC 6381 name ("avc1")."""
 
-    max_height: int = 4320
-    codecs: tuple[str, ...] = ()
+    max_height: Annotated[int, msgspec.Meta(ge=1, le=16384)] = 4320
+    codecs: Annotated[tuple[CodecFamily, ...], msgspec.Meta(max_length=16)] = ()
 
 
 class PlayRequest(msgspec.Struct, frozen=True):

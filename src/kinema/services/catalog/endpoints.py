@@ -1,5 +1,6 @@
 """Catalog's HTTP API. What viewers read comes from the snapshot in memory and carries its version as ETag."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -40,6 +41,7 @@ from kinema.services.catalog.gallery import Gallery
 from kinema.services.catalog.reader import Reader
 from kinema.services.catalog.search import Position
 
+_SEARCHED_AT_ONCE = 1000  # titles; searching more takes milliseconds and leaves the event loop
 _FOREVER = "private, max-age=31536000, immutable"
 
 TitleId = Annotated[str, PathParameter(description="The title's id.", schema_extra={"pattern": "^ttl_[0-9a-z]{26}$"})]
@@ -76,8 +78,12 @@ async def list_titles(
     shown = reader.snapshot
     after = decode_cursor(cursor_keys, cursor, Position) if cursor else None
 
-    def build() -> TitlePage:
+    if q and len(shown.titles) > _SEARCHED_AT_ONCE:
+        found = await asyncio.to_thread(search.find, shown.titles, shown.words, q, after, limit)
+    else:
         found = search.find(shown.titles, shown.words, q, after, limit)
+
+    def build() -> TitlePage:
         next_cursor = None if found.next is None else encode_cursor(cursor_keys, found.next)
         return TitlePage(titles=found.titles, next_cursor=next_cursor)
 

@@ -39,7 +39,7 @@ class Reader:
 
     async def start(self) -> None:
         """Load the announced version and follow it from now on."""
-        await self._refresh_or_log()
+        await self.refresh()
         self._following = asyncio.create_task(self._follow(), name="catalog-reader")
 
     async def stop(self) -> None:
@@ -50,7 +50,13 @@ class Reader:
             self._following = None
 
     async def refresh(self) -> None:
-        """Serve the version that is announced now."""
+        """Serve the version that is announced now; when it cannot be had, say so in the log and go on with the present one."""
+        try:
+            await self._follow_announced()
+        except (KinemaError, msgspec.DecodeError) as error:
+            _logger.warning("catalogue stays at its version", version=self.snapshot.version, error=str(error))
+
+    async def _follow_announced(self) -> None:
         async with self._turn:
             async with self._sql.read() as connection:
                 version = await repository.served(connection)
@@ -68,16 +74,10 @@ class Reader:
         polls = 0
         while True:
             await self._clock.sleep(_POLL_SECONDS)
-            await self._refresh_or_log()
+            await self.refresh()
             polls += 1
             if polls % _RECOVER_EVERY == 0:
                 await self._recover_or_log()
-
-    async def _refresh_or_log(self) -> None:
-        try:
-            await self.refresh()
-        except (KinemaError, msgspec.DecodeError) as error:
-            _logger.warning("catalogue stays at its version", version=self.snapshot.version, error=str(error))
 
     async def _recover_or_log(self) -> None:
         try:

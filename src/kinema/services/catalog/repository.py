@@ -1,5 +1,7 @@
 """The rows of authoring and of snapshot versions. Functions take the connection: the unit of work is the caller's."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -10,6 +12,8 @@ from kinema.core.errors import NotFound
 from kinema.model.catalog import ArtworkKind, CatalogVersion, Publication, RungFact, Title, TitleDetails
 from kinema.services.catalog.snapshot import newest_first
 from kinema.services.catalog.tables import announced, artwork, publications, titles, versions
+
+AnyRow = sa.Row[*tuple[object, ...]]
 
 
 class TitleRow(msgspec.Struct, frozen=True):
@@ -117,33 +121,10 @@ async def save_artwork(connection: AsyncConnection, title_id: str, kind: Artwork
 
 async def published_titles(connection: AsyncConnection) -> tuple[Title, ...]:
     """Return every published title, newest first."""
-    pictures: dict[tuple[str, str], str] = {
-        (row.title_id, row.kind): row.digest for row in await connection.execute(sa.select(artwork))
-    }
+    pictures = (await connection.execute(sa.select(artwork))).all()
     query = sa.select(titles, publications).join(publications, publications.c.title_id == titles.c.title_id)
-    found: list[Title] = []
-    for row in await connection.execute(query.where(titles.c.withdrawn.is_(sa.false()))):
-        details = _details(row)
-        found.append(
-            Title(
-                title_id=row.title_id,
-                title=details.title,
-                synopsis=details.synopsis,
-                year=details.year,
-                genres=details.genres,
-                shelf=details.shelf,
-                credits=details.credits,
-                asset=row.asset,
-                manifest_version=row.manifest_version,
-                duration_seconds=row.duration_seconds,
-                rungs=msgspec.json.decode(row.rungs, type=tuple[RungFact, ...]),
-                complete=row.complete,
-                poster=artwork_path(pictures.get((row.title_id, "poster"), row.poster)),
-                billboard=artwork_path(pictures.get((row.title_id, "billboard"), "")),
-                published_at=iso(row.published_at),
-            )
-        )
-    return newest_first(found)
+    rows = (await connection.execute(query.where(titles.c.withdrawn.is_(sa.false())))).all()
+    return await asyncio.to_thread(_titles, rows, pictures)
 
 
 async def artwork_in_use(connection: AsyncConnection) -> set[str]:
@@ -209,7 +190,34 @@ def iso(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _details(row: sa.Row[*tuple[object, ...]]) -> TitleDetails:
+def _titles(rows: Sequence[AnyRow], pictures: Sequence[AnyRow]) -> tuple[Title, ...]:
+    chosen: dict[tuple[str, str], str] = {(row.title_id, row.kind): row.digest for row in pictures}
+    found: list[Title] = []
+    for row in rows:
+        details = _details(row)
+        found.append(
+            Title(
+                title_id=row.title_id,
+                title=details.title,
+                synopsis=details.synopsis,
+                year=details.year,
+                genres=details.genres,
+                shelf=details.shelf,
+                credits=details.credits,
+                asset=row.asset,
+                manifest_version=row.manifest_version,
+                duration_seconds=row.duration_seconds,
+                rungs=msgspec.json.decode(row.rungs, type=tuple[RungFact, ...]),
+                complete=row.complete,
+                poster=artwork_path(chosen.get((row.title_id, "poster"), row.poster)),
+                billboard=artwork_path(chosen.get((row.title_id, "billboard"), "")),
+                published_at=iso(row.published_at),
+            )
+        )
+    return newest_first(found)
+
+
+def _details(row: AnyRow) -> TitleDetails:
     stored = row._mapping  # noqa: SLF001 -- SQLAlchemy's documented name
     return TitleDetails(
         title=stored["title"],
