@@ -328,6 +328,9 @@ class Exchange:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _deliver_held(self) -> None:
+        if self._held and self._on_data is not None and self._received > self._body_limit:
+            self._cut_off(self._too_large())
+            return
         while self._held and self._on_data is not None and not self._body_paused:
             chunk = self._held.pop(0)
             self._call(self._on_data, chunk)
