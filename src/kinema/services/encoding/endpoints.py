@@ -21,7 +21,8 @@ from kinema.services.encoding.jobs import Jobs
 from kinema.storage.ports import Blobs
 
 JobId = Annotated[str, PathParameter(description="The job's id.", schema_extra={"pattern": "^job_[0-9a-z]{26}$"})]
-State = Annotated[JobState | None, QueryParameter(description="Only jobs in this state.")]
+# Litestar keeps the name `state` for itself.
+InState = Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state.")]
 Cursor = Annotated[
     str, QueryParameter(max_length=2000, description="Where the page begins: `next_cursor` of the page before.")
 ]
@@ -46,16 +47,16 @@ async def list_jobs(
     request: AnyRequest,
     job_store: Jobs,
     cursor_keys: KeyRing,
-    state: State = None,
+    in_state: InState = None,
     cursor: Cursor = "",
     limit: Limit = 50,
 ) -> Response[bytes]:
     """Jobs, newest first. The ETag changes whenever a job does, so asking each second is cheap."""
-    etag = f"{await job_store.mark()}-{state or 'all'}-{limit}"
+    etag = f"{await job_store.mark()}-{in_state or 'all'}-{limit}"
     if not cursor and matches(request.headers.get("if-none-match", ""), etag):
         return conditional(request, etag, lambda: None)
     before = decode_cursor(cursor_keys, cursor, _After).job_id if cursor else None
-    found = await job_store.page(state, before, limit + 1)
+    found = await job_store.page(in_state, before, limit + 1)
     more = encode_cursor(cursor_keys, _After(found[limit - 1].id)) if len(found) > limit else None
     page = JobPage(jobs=tuple(found[:limit]), next_cursor=more)
     return conditional(request, f"{etag}-{before}" if before else etag, lambda: page)

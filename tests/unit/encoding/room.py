@@ -1,0 +1,124 @@
+"""Encoding under test: its app and its worker on real storage; catalog is a list of what was announced."""
+
+import asyncio
+import base64
+import time
+from contextlib import asynccontextmanager
+
+from kinema.core.keys import KeyRing
+from kinema.model.catalog import AssetVersion, AssetVersions
+from kinema.model.encoding import decode_manifest, manifest_key
+from kinema.model.playback import Lease, Leases
+from kinema.services.encoding.app import create_encoding
+from kinema.services.encoding.jobs import Jobs
+from kinema.services.encoding.worker import run_worker
+from kinema.storage.blobs_files import FileBlobs
+from kinema.storage.content import read_all
+from kinema.storage.sql_sqlite import SqliteSql
+from tests.support.services import ShiftedClock, as_, running
+
+TUS = {"Tus-Resumable": "1.0.0"}
+PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+def metadata(**facts):
+    """Return an Upload-Metadata header."""
+    return ",".join(f"{name} {base64.b64encode(text.encode()).decode()}" for name, text in facts.items())
+
+
+class Room:
+    """One data directory, an API client with an operator's identity, and workers on demand."""
+
+    def __init__(self, directory, limit=1 << 30):
+        self.directory = directory
+        self.clock = ShiftedClock()
+        self.keys = KeyRing(directory)
+        self.blobs = FileBlobs(directory / "blobs")
+        self.sql = SqliteSql(directory / "sql" / "encoding.db")
+        self.jobs = Jobs(self.sql, self.clock)
+        self.announced = []
+        self.leased = []
+        self.app = self.make_app("encoding-1", limit)
+
+    def make_app(self, instance, limit=1 << 30):
+        return create_encoding(
+            instance=instance,
+            sql=self.sql,
+            blobs=self.blobs,
+            keys=self.keys,
+            clock=self.clock,
+            calls=self,
+            upload_limit_bytes=limit,
+        )
+
+    async def call(self, service, method, path, *, type):
+        """Answer for catalog, which names what was announced last, and for playback."""
+        if service == "catalog":
+            latest = {title: AssetVersion(said.asset, said.manifest_version) for title, said in self.announced}
+            return AssetVersions(tuple(latest.values()))
+        return Leases(tuple(Lease(asset, version, 0) for asset, version in self.leased))
+
+    async def announce(self, title_id, publication):
+        self.announced.append((title_id, publication))
+
+    async def upload(self, client, path, **facts):
+        """Send a whole file; return the title's id."""
+        body = path.read_bytes()
+        headers = {**TUS, "Upload-Length": str(len(body)), "Upload-Metadata": metadata(filename=path.name, **facts)}
+        made = await client.post("/v1/uploads", headers=headers)
+        assert made.status_code == 201, made.text
+        sent = await client.patch(made.headers["location"], headers={**PART, "Upload-Offset": "0"}, content=body)
+        assert sent.status_code == 204, sent.text
+        return made.headers["kinema-title-id"]
+
+    @asynccontextmanager
+    async def worker(self, name="worker-1", **other):
+        stop = asyncio.Event()
+        task = asyncio.create_task(
+            run_worker(
+                instance=name,
+                sql=self.sql,
+                blobs=self.blobs,
+                clock=self.clock,
+                announce=other.get("announce", self.announce),
+                scratch=self.directory / "scratch" / name,
+                stop=stop,
+            )
+        )
+        try:
+            yield task
+        finally:
+            stop.set()
+            await task
+
+    async def ended(self, seconds=50):
+        """Wait until no job is queued or running; return the jobs, newest first."""
+        return await self.until(lambda jobs: all(job.state not in {"queued", "running"} for job in jobs), seconds)
+
+    async def until(self, condition, seconds=50):
+        deadline = time.monotonic() + seconds
+        while True:
+            jobs = await self.jobs.page(None, None, 100)
+            if jobs and condition(jobs):
+                return jobs
+            assert time.monotonic() < deadline, jobs
+            await asyncio.sleep(0.05)
+
+    async def manifest(self, publication):
+        key = manifest_key(publication.asset, publication.manifest_version)
+        return decode_manifest(await read_all(self.blobs, key))
+
+    async def keys_under(self, *prefixes):
+        return {blob.key for prefix in prefixes for blob in [b async for b in self.blobs.list(prefix)]}
+
+
+@asynccontextmanager
+async def open_room(directory, **options):
+    """Yield a room and its operator's client."""
+    room = Room(directory, **options)
+    async with running(room.app) as client:
+        client.headers.update(as_("operator", room.keys, room.clock))
+        try:
+            yield room, client
+        finally:
+            await room.sql.close()
