@@ -5,11 +5,16 @@ cannot see a 403 cannot renew its token. What is served never changes, so caches
 one viewer's token, so only that viewer's may.
 """
 
+from typing import NamedTuple
+
 from kinema.core import problem
 from kinema.core.errors import KinemaError
 from kinema.http import Exchange, Fields, Head, encode_head
 from kinema.model.encoding import Track
+from kinema.services.edge.requests import parse_range
 from kinema.services.edge.slices import Cut
+
+_SPANS = 4096  # ranges remembered for each track; about 700 bytes each
 
 _OPEN: Fields = (
     (b"access-control-allow-origin", b"*"),
@@ -26,10 +31,18 @@ _PREFLIGHT: Fields = (
 )
 
 
+class Span(NamedTuple):
+    """A part of a track that was asked for: its first byte, the byte behind it, and the head of a hit."""
+
+    start: int
+    end: int
+    head: Head
+
+
 class TrackAnswers:
     """A track as it is served: how it is cut, and the heads of its answers. `name` is the edge's in Cache-Status (RFC 9211)."""
 
-    __slots__ = ("_fields", "_name", "cut", "etag", "partial_hit", "whole_hit")
+    __slots__ = ("_fields", "_name", "_partial_hit", "_spans", "cut", "etag", "whole_hit")
 
     def __init__(self, track: Track, name: str) -> None:
         self.cut = Cut(track)
@@ -43,16 +56,28 @@ class TrackAnswers:
             *_OPEN,
         )
         self.whole_hit = encode_head(200, self.fields(b"hit"))
-        self.partial_hit = encode_head(206, self.fields(b"hit")).block
+        self._partial_hit = encode_head(206, self.fields(b"hit")).block
+        self._spans: dict[bytes, Span] = {}
 
     def fields(self, cached: bytes) -> Fields:
         """The fields of an answer, with what the cache did for it."""
         return (*self._fields, (b"cache-status", b"%b; %b" % (self._name, cached)))
 
-    def partial(self, start: int, end: int) -> Head:
-        """The head of an answer with a part of the track, from the cache."""
+    def span(self, wanted: bytes) -> Span | None:
+        """What a Range field asks for; None when it is to be ignored. Raises RangeNotSatisfiable.
+
+        All viewers of a film ask for the same segments, so what was worked out once is kept.
+        """
+        known = self._spans.get(wanted)
+        if known is None and (found := parse_range(wanted, self.cut.size)) is not None:
+            if len(self._spans) >= _SPANS:
+                self._spans.clear()
+            known = self._spans[wanted] = Span(*found, self._partial(*found))
+        return known
+
+    def _partial(self, start: int, end: int) -> Head:
         # Digits only are added to a head that was checked, so it is not encoded (and checked) anew.
-        return Head(206, b"%bcontent-range: bytes %d-%d/%d\r\n" % (self.partial_hit, start, end - 1, self.cut.size))
+        return Head(206, b"%bcontent-range: bytes %d-%d/%d\r\n" % (self._partial_hit, start, end - 1, self.cut.size))
 
 
 def refuse(exchange: Exchange, error: KinemaError, fields: Fields = ()) -> None:

@@ -30,7 +30,7 @@ from kinema.services.edge.cache import SliceCache, Spawn
 from kinema.services.edge.delivery import Delivery
 from kinema.services.edge.filling import ParentFailed
 from kinema.services.edge.parent import BlobsParent, Parent
-from kinema.services.edge.requests import MediaPath, RangeNotSatisfiable, names_etag, parse_path, parse_range
+from kinema.services.edge.requests import MediaPath, RangeNotSatisfiable, names_etag, parse_path
 from kinema.services.edge.slices import ManifestUnusable
 from kinema.services.edge.status import EdgeStatus
 from kinema.storage.ports import Blobs
@@ -112,14 +112,14 @@ class Edge:
         if (b"if-none-match" in headers or b"if-match" in headers) and self._condition(exchange, track):
             return
         span = None
-        wanted, guard = headers.get(b"range"), headers.get(b"if-range")
-        if wanted is not None and (guard is None or guard == track.etag):
+        wanted = headers.get(b"range")
+        if wanted is not None and headers.get(b"if-range") in (None, track.etag):
             try:
-                span = parse_range(wanted, cut.size)
+                span = track.span(wanted)
             except RangeNotSatisfiable as error:
                 refuse(exchange, error, ((b"content-range", b"bytes */%d" % cut.size),))
                 return
-        start, end = span or (0, cut.size)
+        start, end, head = span or (0, cut.size, track.whole_hit)
         piece = cut.at(start)
         if end <= piece.end and (slot := self._cache.ready(piece.name)) is not None:
             body = slot.take(start - piece.start, end - piece.start, self._clock.monotonic())
@@ -127,7 +127,7 @@ class Edge:
                 status = self._cache.status
                 status.hits += 1
                 status.bytes_sent += end - start
-                exchange.send(track.whole_hit if span is None else track.partial(start, end), body)
+                exchange.send(head, body)
                 return
         Delivery(exchange, track, start, end, whole=span is None, cache=self._cache, clock=self._clock).advance()
 
