@@ -8,7 +8,6 @@ temporary file, so the sweep can tell an abandoned one: the lock of a dead proce
 All calls that may touch the disk run in threads of the engine's own.
 """
 
-import asyncio
 import errno
 import fcntl
 import os
@@ -16,7 +15,6 @@ import secrets
 import stat
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import RawIOBase
 from pathlib import Path
@@ -24,6 +22,7 @@ from typing import ParamSpec, TypeVar
 
 from kinema.core.errors import Conflict, KinemaError, NotFound, StorageFull, Unavailable
 from kinema.storage.ports import AlreadyExists, BlobInfo, Body, check_key, check_prefix, check_range
+from kinema.storage.threads import Threads
 
 _TEMPORARY = ".put-"
 _CHUNK = 1 << 20
@@ -39,7 +38,7 @@ class FileBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="blobs")
+        self._threads = Threads(_THREADS, "blobs")
 
     def local_path(self, key: str) -> Path:
         """The file of a blob; see the port `LocalFiles`."""
@@ -116,18 +115,9 @@ class FileBlobs:
         await self._run(key, draft.write, gathered)
 
     async def _run(self, key: str, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run blocking work on the blob `key` in a thread, with its errors translated to the port's.
-
-        A cancelled caller still waits for the thread: its file must not be closed under it.
-        """
-        future = asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        """Run blocking work on the blob `key` in a thread, with its errors translated to the port's."""
         try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            while not future.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait([future])
-            raise
+            return await self._threads.run(work, *args, **kwargs)
         except OSError as error:
             raise _port_error(error, key) from error
 
