@@ -43,6 +43,7 @@ class BlobInfo(msgspec.Struct, frozen=True):
     """Unix seconds."""
 
 
+@runtime_checkable  # Litestar checks what it injects into a handler
 class Blobs(Protocol):
     """Immutable blobs by key. A key is one or more segments `[a-z0-9][a-z0-9._-]*` joined by "/"."""
 
@@ -107,6 +108,7 @@ def local_path(blobs: Blobs, key: str) -> Path | None:
     return path if path.is_file() else None
 
 
+@runtime_checkable
 class Sql(Protocol):
     """One service's own relational database, spoken to through SQLAlchemy Core."""
 
