@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from kinema.rpc.directory import Directory
     from kinema.storage.ports import Blobs, Sql
 
+UI_DIR = Path(__file__).parents[2] / "ui" / "dist"
+"""The built pages: Kinema runs from a clone of its repository."""
+
 DRAIN_SECONDS = 1.0
 """How long a stopping gateway, edge or service lets answers end that were begun."""
 
@@ -147,11 +150,26 @@ def _playback(instance: str, parts: Parts) -> Litestar:
     )
 
 
+def _encoding(instance: str, parts: Parts) -> Litestar:
+    from kinema.services.encoding.app import create_encoding
+
+    return create_encoding(
+        instance=instance,
+        sql=parts.sql("encoding"),
+        blobs=parts.blobs(),
+        keys=parts.keys,
+        clock=parts.clock,
+        calls=parts.rpc,
+        upload_limit_bytes=parts.settings.upload_limit_bytes,
+    )
+
+
 SERVICES: dict[str, Callable[[str, Parts], Litestar]] = {
     "discovery": _discovery,
     "members": _members,
     "catalog": _catalog,
     "playback": _playback,
+    "encoding": _encoding,
 }
 """The services that run in cells: adding one is one row."""
 
@@ -202,10 +220,12 @@ async def run_cell(placement: Placement) -> None:
     stop, last = _stop_signal(), asyncio.Event()
     async with _parts(placement) as parts, asyncio.TaskGroup() as group:
         others: list[asyncio.Task[None]] = []
-        for service in placement.services:
+        # All are built before the first one listens: what listens must answer, and building keeps the loop busy.
+        apps = {service: SERVICES[service](f"{service}-{placement.number}", parts) for service in placement.services}
+        for service, app in apps.items():
             # The registry goes last, so that the others can sign off at it.
             is_registry = service == "discovery"
-            serving = serve_app(service, placement, parts, last if is_registry else stop)
+            serving = serve_app(service, app, placement, parts, last if is_registry else stop)
             task = group.create_task(serving, name=service)
             if not is_registry:
                 others.append(task)
@@ -215,7 +235,7 @@ async def run_cell(placement: Placement) -> None:
         last.set()
 
 
-async def serve_app(service: str, placement: Placement, parts: Parts, stop: asyncio.Event) -> None:
+async def serve_app(service: str, app: Litestar, placement: Placement, parts: Parts, stop: asyncio.Event) -> None:
     """Serve one service instance with uvicorn, registered while it answers. Raises Unavailable when it ends by itself."""
     from kinema.core import log
     from kinema.core.errors import Unavailable
@@ -224,7 +244,7 @@ async def serve_app(service: str, placement: Placement, parts: Parts, stop: asyn
     instance = f"{service}-{placement.number}"
     log.bind(service=service, instance=instance)
     listener = _listener(placement, service)
-    server = make_server(SERVICES[service](instance, parts), graceful_seconds=int(DRAIN_SECONDS))
+    server = make_server(app, graceful_seconds=int(DRAIN_SECONDS))
     serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"serve {instance}")
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn tells it by this flag alone
@@ -236,6 +256,25 @@ async def serve_app(service: str, placement: Placement, parts: Parts, stop: asyn
         await serving
     if not stop.is_set():
         raise Unavailable(f"{instance} has ended by itself; its last lines in the log say why.")
+
+
+async def run_gateway(placement: Placement) -> None:
+    """Serve the front door on its inherited socket."""
+    from kinema.services.gateway.gateway import create_gateway
+
+    stop = _stop_signal()
+    async with _parts(placement) as parts:
+        gateway = create_gateway(
+            rpc=parts.rpc,
+            keys=parts.keys,
+            clock=parts.clock,
+            ui_dir=UI_DIR,
+            upload_limit_bytes=parts.settings.upload_limit_bytes,
+            trust_forwarded=placement.behind_tls,
+        )
+        await gateway.start()
+        await _serve_data_plane("gateway", gateway.handler, placement, parts, stop, {}, gateway.drain)
+        await gateway.close()
 
 
 async def run_edge(placement: Placement) -> None:
@@ -280,7 +319,13 @@ async def run_encoding_worker(placement: Placement) -> None:
 
 
 async def _serve_data_plane(
-    service: str, handler: Handler, placement: Placement, parts: Parts, stop: asyncio.Event, metadata: dict[str, str]
+    service: str,
+    handler: Handler,
+    placement: Placement,
+    parts: Parts,
+    stop: asyncio.Event,
+    metadata: dict[str, str],
+    before_drain: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve with `kinema.http` until told to stop, then let answers that were begun end."""
     from kinema.http import Server
@@ -290,6 +335,8 @@ async def _serve_data_plane(
     await server.start(listener)
     async with _registered(service, placement, parts, listener, metadata):
         await stop.wait()
+    if before_drain is not None:
+        await before_drain()
     await server.drain(DRAIN_SECONDS)
 
 
@@ -443,6 +490,7 @@ def _uvloop() -> asyncio.AbstractEventLoop:
 _RUNNERS: dict[
     str, tuple[Callable[[Placement], Coroutine[Any, Any, None]], Callable[[], asyncio.AbstractEventLoop] | None]
 ] = {
+    "gateway": (run_gateway, _uvloop),
     "edge": (run_edge, _uvloop),
     "worker": (run_encoding_worker, None),
 }

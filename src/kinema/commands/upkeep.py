@@ -18,7 +18,7 @@ def gc(*, data: Data = None, as_json: AsJson = False) -> None:
     inside = Inside(data_dir(data))
     found = {
         service: msgspec.json.decode(inside.call(service, "POST", "/v1/gc", timeout=600.0).body or b"{}")
-        for service in ("encoding", "catalog")
+        for service in ("playback", "catalog", "encoding")
     }
     if as_json:
         print(json.dumps(found))

@@ -17,7 +17,7 @@ from kinema.rpc.trace import new_trace_id, traceparent
 
 PATH = "/v1/registry"
 _REFRESH_SECONDS = 1.0
-_EAGER_SECONDS = 0.1  # while somebody waits for a service that is not there yet
+_EAGER_SECONDS = 0.1  # while somebody waits for a service that is not there yet, or no registry answers
 _ANSWER_SECONDS = 1.0
 
 _log = get_logger(__name__)
@@ -84,9 +84,13 @@ class Directory:
             self._waiting -= 1
         return found
 
+    def hurry(self) -> None:
+        """Ask the registries again now: somebody misses an instance that may just have registered."""
+        self._hurry.set()
+
     async def _follow(self, registry: str) -> None:
         etag = b""
-        complained = False
+        complained = True  # a registry that was never heard is starting; that is nothing to complain about
         while True:
             try:
                 etag = await self._ask(registry, etag)
@@ -95,10 +99,10 @@ class Directory:
                 etag = b""
                 self._merge.lost(registry)
                 self._publish()
-                if not complained and self._everybody:
+                if not complained:
                     _log.warning("a registry does not answer", registry=registry, error=str(error))
                     complained = True
-            if self._waiting:
+            if self._waiting or not self._merge.answering:
                 await self._clock.sleep(_EAGER_SECONDS)
             else:
                 await self._pause()

@@ -34,7 +34,7 @@ class Registration:
         self._client = client
         self._clock = clock
         self._badge = Badge(instance.instance, keys, clock)
-        self._backoff = FullJitter(base=0.1, most=1.0)
+        self._backoff = FullJitter(base=0.1, most=0.4)
         self._target = f"{PATH}/{instance.service}/{instance.instance}"
         self._tasks: list[asyncio.Task[None]] = []
         self._registered = asyncio.Event()
@@ -61,7 +61,7 @@ class Registration:
             try:
                 await self._send(registry, "PUT", msgspec.json.encode(self.instance))
             except KinemaError as error:
-                if failures == 20:
+                if failures == 100:  # half a minute: not just a region that starts
                     _log.warning("a registry does not take this instance", registry=registry, error=str(error))
                 await self._clock.sleep(self._backoff.wait(failures))
                 failures += 1
@@ -74,7 +74,7 @@ class Registration:
         try:
             await self._send(registry, "DELETE", b"")
         except KinemaError as error:
-            _log.info("signed off without an answer; the lease will end", registry=registry, error=str(error))
+            _log.debug("signed off without an answer; the lease will end", registry=registry, error=str(error))
 
     async def _send(self, registry: str, method: str, body: bytes) -> None:
         headers = [self._badge.header(), (b"content-type", b"application/json")]

@@ -175,6 +175,9 @@ def _problem_response(error: BaseException, path: str) -> Response[bytes]:
     )
 
 
+_CLIENT_LEFT = "client disconnected prematurely"  # Litestar's words for a body that will never be whole
+
+
 def _answer_error(request: AnyRequest, error: KinemaError) -> Response[bytes]:
     if error.status >= 500:
         _logger.warning("request failed", method=request.method, path=request.url.path, error=str(error))
@@ -183,7 +186,7 @@ def _answer_error(request: AnyRequest, error: KinemaError) -> Response[bytes]:
 
 def _answer_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     detail = error.detail
-    if error.status_code >= 500:
+    if error.status_code >= 500 and detail != _CLIENT_LEFT:
         _logger.error("failed inside the framework", method=request.method, path=request.url.path, exc_info=error)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
         detail = "; ".join(

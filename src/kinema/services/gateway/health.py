@@ -48,6 +48,8 @@ class Health:
     async def _probe_all(self) -> Report:
         found = await asyncio.gather(*(self._answers(service) for service in self._needed))
         missing = tuple(service for service, answers in zip(self._needed, found, strict=True) if not answers)
+        if missing:
+            self._directory.hurry()
         report = Report(ready=not missing, missing=missing)
         self._report = report
         self._until = self._clock.monotonic() + (_BAD_SECONDS if missing else _GOOD_SECONDS)
