@@ -1,4 +1,4 @@
-"""Posters and billboards: a film's still at the artwork's size, with the title lettered over it, as JPEG."""
+"""Posters (with the title in the studio's lettering) and billboards (without), from the seed of the film, as JPEG."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def _title(picture: Picture, film: Film) -> None:
     height, width = picture.shape[:2]
     look = film.lettering
     wide = max(line_width(line, look.ink) for line in look.poster.upper().split("\n"))
-    capital = min(width * 0.80 / wide, height * 0.105)
+    capital = min(width * 0.80 / wide, height * look.poster_height)
     text = letter(look.poster, capital, look.ink, margin=1.6)
     shade = rgb("#000000") if look.shade > 0 else rgb("#ffffff")
     blend(picture, text.glow(capital * 0.75) * abs(look.shade), 0.5, look.poster_y, shade)
     ink_over(picture, text, 0.5, look.poster_y, look.colour)
     foot = letter("Kinema Studio", height * 0.0125, look.ink.__class__(0.11, 0.75))
-    ink_over(picture, foot, 0.5, 0.955, look.colour, 0.8)
+    ink_over(picture, foot, 0.5, look.foot_y, look.colour, 0.8)
 
 
 def jpeg(picture: Picture, quality: int = 3) -> bytes:

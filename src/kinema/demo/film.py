@@ -65,14 +65,19 @@ class Cue(msgspec.Struct, frozen=True):
 
 
 class Title(msgspec.Struct, frozen=True):
-    """How the artwork carries the title: lines broken by hand, placed by their centre (0 to 1)."""
+    """How the artwork carries the title: lines broken by hand, placed by their centre (0 to 1).
+
+    Billboards carry no letters: pages write the title over them, as text that can be read aloud and translated.
+    """
 
     poster: str
-    billboard: str
     colour: str = "#f4ecdf"
     ink: Ink = Ink()
     poster_y: float = 0.8
-    billboard_y: float = 0.5
+    poster_height: float = 0.105
+    """The most that a capital may have of the poster's height; its width limits it too."""
+    foot_y: float = 0.955
+    """Where the poster's last line stands, the studio's name."""
     shade: float = 0.35
     """How much the picture is darkened behind the letters (negative: lightened), 0 to 1."""
 

@@ -15,6 +15,11 @@ FILMS = (
     "neighbours",
     "fifteen-bells",
     "the-goat",
+    "further-in",
+    "starlings",
+    "reel-nine",
+    "roughly-here",
+    "weather",
 )
 """Slugs; a film's module has the same name with underscores and is imported when asked for."""
 

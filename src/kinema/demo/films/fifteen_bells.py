@@ -42,9 +42,9 @@ class _Dial:
         height, width = stage.height, stage.width
         y, x = grid(height, width)
         self.height, self.width = height, width
-        self.centre = (-0.60, 0.0) if upright else (-0.47, 0.0)
-        self.radii = np.linspace(1.02, 0.30, _COUNT) if upright else np.linspace(0.90, 0.27, _COUNT)
-        self.reach = 0.44 if upright else 0.92
+        self.centre = (-0.50, 0.0) if upright else (-0.47, 0.0)
+        self.radii = np.linspace(0.90, 0.33, _COUNT) if upright else np.linspace(0.90, 0.27, _COUNT)
+        self.reach = 0.40 if upright else 0.92
         distance = np.hypot(y - self.centre[0], x - self.centre[1])
         back = ramp([(0, "#0d0b1c"), (0.5, "#171232"), (1, "#251436")], 512)
         self.back = back[np.clip((y + 0.5) * 511 + x * 0, 0, 511).astype(np.int32)]
@@ -61,10 +61,10 @@ class _Dial:
             for r, a in zip(self.radii, angles, strict=True)
         ]
 
-    def lamp(self, picture: Picture, y: float, x: float, colour: Array, size: float, flash: float) -> None:
+    def lamp(self, picture: Picture, y: float, x: float, colour: Array, size: float, flash: float, white: float = 0.25) -> None:
         """One glowing disc, added to the picture in place; sizes in picture heights."""
         h, w = self.height, self.width
-        reach = size * (4.2 + 3.5 * flash)
+        reach = size * ((4.2 if white else 2.4) + 3.5 * flash)
         top, bottom = max(0, int((y - reach + 0.5) * h)), min(h, int((y + reach + 0.5) * h) + 1)
         left, right = max(0, int((x - reach) * h + w / 2)), min(w, int((x + reach) * h + w / 2) + 1)
         if top >= bottom or left >= right:
@@ -77,13 +77,13 @@ class _Dial:
         disc = np.clip((size - np.sqrt(square)) * h + 0.5, 0, 1)
         box = picture[top:bottom, left:right]
         box += glow[..., None] * colour
-        box += (colour + (1 - colour) * np.float32(0.25 + 0.6 * flash) - box) * disc[..., None]
+        box += (colour + (1 - colour) * np.float32(white + 0.6 * flash) - box) * disc[..., None]
 
     def paint(self, angles: Array, flashes: Array, trail: list[Array] | None = None) -> Picture:
         picture = self.back.copy()
         for age, old in enumerate(reversed(trail or []), 1):
             for index, (y, x) in enumerate(self.places(old)):
-                self.lamp(picture, y, x, _COLOURS[index] * np.float32(0.75**age), 0.011 * 0.9**age, 0.0)
+                self.lamp(picture, y, x, _COLOURS[index] * np.float32(0.75**age), 0.011 * 0.9**age, 0.0, 0.0)
         for index, (y, x) in enumerate(self.places(angles)):
             self.lamp(picture, y, x, _COLOURS[index], 0.0125, float(flashes[index]))
         return picture
@@ -99,7 +99,9 @@ def frames(stage: Stage) -> Iterator[Frame]:
         flashes = np.exp(-phase / per_second * 5) * (t >= _START)
         trail = [_angles(stage, t - back / 30) for back in range(6, 0, -1)]
         shade = np.float32(span(t, 0, 1.5) * (1 - span(t, stage.seconds - 2, stage.seconds - 0.2)))
-        yield (np.clip(dial.paint(_angles(stage, t), flashes, trail), 0, 1) * (255 * shade)).astype(np.uint8)
+        picture = dial.paint(_angles(stage, t), flashes, trail)
+        picture *= 255 * shade
+        yield np.minimum(picture, 255, out=picture).astype(np.uint8)
 
 
 def score(stage: Stage) -> Sound:
@@ -145,8 +147,9 @@ FILM = Film(
     raster=(1920, 1080),
     fps=30,
     quality=16,
-    lettering=Title("Fifteen\nBells", "Fifteen Bells", poster_y=0.13, ink=Ink(0.075, 0.36), shade=0.2),
+    preset="superfast",
+    lettering=Title("Fifteen\nBells", poster_y=0.14, poster_height=0.058, ink=Ink(0.075, 0.36), shade=0.2),
     cues=(
-        Cue("Fifteen Bells,\nOne Appointment", 0.7, 4.6, height=0.052, ink=Ink(0.07, 0.4), y=0.30, writing=1.8),
+        Cue("Fifteen Bells,\nOne Appointment", 0.7, 4.6, height=0.052, ink=Ink(0.07, 0.4), y=0.16, writing=1.8),
     ),
 )

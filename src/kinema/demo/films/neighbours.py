@@ -11,7 +11,7 @@ from kinema.demo.film import Credit, Cue, Film, Frame, Picture, Sound, Stage, Ti
 from kinema.demo.lettering import Ink
 from kinema.demo.paint import Array, clouds, ramp, rgb, span
 
-_COLUMNS, _ROWS = 80, 45
+_COLUMNS, _ROWS = 64, 36
 _EVENING = 3.5
 """Seconds until the first light goes on."""
 _BEDTIME = 0.80
@@ -29,9 +29,12 @@ def _lives(stage: Stage) -> Iterator[tuple[float, Array]]:
     # The R-pentomino: five lights that need more than a thousand generations to calm down.
     for y, x in ((0, 1), (0, 2), (1, 0), (1, 1), (2, 1)):
         cells[_ROWS // 2 + y, _COLUMNS // 2 + x - 2] = True
-    # And a second household far off, so that somebody comes to visit.
+    # A second household far off, so that somebody comes to visit.
     for y, x in ((0, 1), (1, 2), (2, 0), (2, 1), (2, 2)):
         cells[4 + y, 8 + x] = True
+    # An acorn on an upper floor, which grows for a long time too.
+    for y, x in ((0, 1), (1, 3), (2, 0), (2, 1), (2, 4), (2, 5), (2, 6)):
+        cells[9 + y, 46 + x] = True
     t = _EVENING + 2.2
     while t < stage.seconds:
         yield t, cells
@@ -62,7 +65,7 @@ class _House:
         pane_x = (fx > 0.22) & (fx < 0.80) & ~((fx > 0.485) & (fx < 0.535))
         self.pane = (pane_y[:, None] & pane_x[None, :])[..., None]
         sill = ((fy > 0.86) & (fy < 0.93))[:, None] & ((fx > 0.16) & (fx < 0.86))[None, :]
-        wall = ramp([(0, "#10131f"), (1, "#1a1c2b")], stage.height)[:, None, :] * np.ones((1, stage.width, 1), np.float32)
+        wall = ramp([(0, "#141829"), (1, "#23243a")], stage.height)[:, None, :] * np.ones((1, stage.width, 1), np.float32)
         wall += (clouds(stage.height, stage.width, stage.rng("wall"), 0.9)[..., None] - 0.5) * 0.035
         wall += np.where(sill, 0.035, 0.0)[..., None].astype(np.float32)
         self.wall = np.clip(wall, 0, 1).astype(np.float32)
@@ -81,7 +84,7 @@ class _House:
             spill = (np.roll(spill, 1, axis) + 2 * spill + np.roll(spill, -1, axis)) / 4
         across = np.take(window, self.column, 1)
         glow = np.take(spill, self.column, 1)
-        wall = self.wall + np.take(glow, self.row, 0) * np.float32(0.17)
+        wall = self.wall + np.take(glow, self.row, 0) * np.float32(0.26)
         return np.where(self.pane, np.take(across, self.row, 0), wall)
 
 
@@ -102,7 +105,7 @@ def frames(stage: Stage) -> Iterator[Frame]:
         if t / stage.seconds > 0.9:
             wanted[bed > 1] = 1.0
         # A lamp comes on at once and goes out slowly, as people leave a room.
-        light += (wanted - light) * np.where(wanted > light, 0.55, 0.16).astype(np.float32)
+        light += (wanted - light) * np.where(wanted > light, 0.55, 0.075).astype(np.float32)
         shade = np.float32(span(t, 0, 2) * (1 - span(t, stage.seconds - 1.6, stage.seconds - 0.2)))
         yield (np.clip(house.paint(light), 0, 1) * (255 * shade)).astype(np.uint8)
 
@@ -165,6 +168,6 @@ FILM = Film(
     score=score,
     still=still,
     fps=25,
-    lettering=Title("Neigh-\nbours", "Neighbours", poster_y=0.5, shade=0.75, ink=Ink(0.10, 0.30), colour="#ffe2a6"),
+    lettering=Title("Neigh-\nbours", poster_y=0.5, shade=0.75, ink=Ink(0.10, 0.30), colour="#ffe2a6"),
     cues=(Cue("Neighbours", 0.8, 5.2, height=0.085, ink=Ink(0.075, 0.5), colour="#ffe2a6", y=0.36),),
 )

@@ -188,6 +188,6 @@ FILM = Film(
     preset="ultrafast",
     scaler="bilinear",
     quality=20,
-    lettering=Title("Nobody\nUp Yet", "Nobody Up Yet", poster_y=0.2, billboard_y=0.3, ink=Ink(0.075, 0.34), shade=0.12),
+    lettering=Title("Nobody\nUp Yet", poster_y=0.2, ink=Ink(0.075, 0.34), shade=0.12),
     cues=(Cue("Nobody Up Yet", 1.0, 5.6, y=0.4, height=0.075, ink=Ink(0.07, 0.42)),),
 )

@@ -122,7 +122,7 @@ def frames(stage: Stage) -> Iterator[Frame]:
         start, end = edges[current], edges[current + 1]
         level = span(t, start, start + 0.35) * (1 - span(t, end - 0.3, end))
         final = 1 - span(t, stage.seconds - 1.2, stage.seconds)
-        yield worn.age(card, index, level * final + 0.0)
+        yield worn.age(card, index, level * final)
 
 
 # A rag in F: for each bar the bass note, the chord above it, and eight quavers of melody (0: rest).
@@ -224,5 +224,5 @@ FILM = Film(
     score=score,
     still=still,
     quality=18,
-    lettering=Title("The\nGoat", "The Goat", poster_y=0.40, colour="#f6e7c8", shade=0.0, ink=Ink(0.13, 0.28, 1.5)),
+    lettering=Title("The\nGoat", poster_y=0.40, foot_y=0.885, colour="#f6e7c8", shade=0.0, ink=Ink(0.13, 0.28, 1.5)),
 )
