@@ -1,7 +1,8 @@
 """Our texts beside Shaka Packager's own for the same tracks.
 
 The rule of tolerance: what is counted in bytes, pixels, samples and names must be equal; bandwidths may differ by the
-rounding of one bit per second for each track that is summed; durations by half a millisecond, to which Packager rounds.
+rounding of one bit per second for each track that is summed; durations by half a millisecond, to which Packager rounds. Packager's peak counts every segment and ours no last one that is
+shorter than half the longest (RFC 8216, 4.3.4.2); the tracks here end with a longer one, so both count all.
 """
 
 import m3u8
