@@ -107,6 +107,7 @@ class Delivery:
 
     def _begin(self) -> None:
         self._started = True
+        self._cache.status.hits += self._cached == b"hit"
         fields = self._track.fields(self._cached)
         if self._whole:
             self._exchange.start(200, fields, self._end)

@@ -37,6 +37,7 @@ from kinema.storage.ports import Blobs
 
 _GRANTS = 16_384  # addresses remembered; about 600 bytes each
 _VERSIONS = 32  # manifests remembered; that of a two-hour film takes about 3 MB
+_MOST_OPEN = 16_384  # slices; more maps than a process may have (65,530) must not come together
 
 _log = get_logger(__name__)
 
@@ -256,9 +257,18 @@ def create_edge(
         if blobs is None:
             raise ValueError("an edge needs blobs or another parent")
         parent = BlobsParent(blobs)
-    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    cache = SliceCache(directory, parent, capacity, open_files=max(64, open_files // 2), spawn=spawn)
+    cache = SliceCache(directory, parent, capacity, open_files=_open_files(), spawn=spawn)
     return Edge(name, parent, cache, keys, clock, spawn)
+
+
+def _open_files() -> int:
+    """How many slices may be open at once: half of the files that this process may open; clients have the other half.
+
+    Raises the process's limit to what the system allows (usually from 1,024, which is for programs that use select).
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return _MOST_OPEN if most == resource.RLIM_INFINITY else min(most // 2, _MOST_OPEN)
 
 
 def _tracks_of(body: bytes, name: str) -> Tracks:

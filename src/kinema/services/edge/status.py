@@ -7,7 +7,7 @@ class EdgeStatus(msgspec.Struct):
     """Counters since the start, and what the cache holds now."""
 
     hits: int = 0
-    """Answers given at once from memory."""
+    """Answers that began without waiting for the parent."""
     misses: int = 0
     """Slices that were asked of the parent."""
     collapsed: int = 0
