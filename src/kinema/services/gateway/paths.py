@@ -20,7 +20,7 @@ def check_path(path: str) -> None:
     if _PLAIN.fullmatch(path):
         return
     segments = path.split("/")
-    if segments[0] or not _ALLOWED.fullmatch(path) or "" in segments[1:-1]:
+    if not path.startswith("/") or not _ALLOWED.fullmatch(path) or "" in segments[1:-1]:
         raise _refusal(path)
     for segment in segments[1:]:
         decoded = unquote_to_bytes(segment)
