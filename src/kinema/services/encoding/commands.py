@@ -68,7 +68,7 @@ def package(tools: Tools, source: Path, kind: str, rate: Fraction, output: Path,
     gop = gop_frames(rate)
     seconds = (gop - Fraction(1, 2) if kind == "video" else Fraction(gop)) / rate
     return [
-        tools.packager, "--quiet", "--segment_duration", f"{float(seconds):.9f}", "--temp_dir", str(scratch),
+        tools.packager, "--quiet", "--use_fake_clock_for_muxer", "--segment_duration", f"{float(seconds):.9f}", "--temp_dir", str(scratch),
         f"in={source},stream={kind},output={output}",
     ]  # fmt: skip
 

@@ -218,7 +218,10 @@ def frame_rate(times: list[float], declared: Fraction | None) -> tuple[Fraction,
             return nearest, False
         return _bounded(Fraction(measured).limit_denominator(1001)), False
     quick = 1 / max(ordered[len(ordered) // 10], 1e-4)
-    return next((rate for rate in STANDARD_RATES if float(rate) >= quick * 0.97), HIGHEST_RATE), True
+    nearest = min(STANDARD_RATES, key=lambda rate: abs(float(rate) / quick - 1))
+    if abs(float(nearest) / quick - 1) < 0.03:
+        return nearest, True
+    return next((rate for rate in STANDARD_RATES if float(rate) >= quick), HIGHEST_RATE), True
 
 
 def _mean_rate(gaps: list[float], median: float, rounding: float) -> float:

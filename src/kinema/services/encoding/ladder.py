@@ -48,23 +48,25 @@ def rungs_for(width: int, height: int, rate: Fraction) -> tuple[Rung, ...]:
     upright = height > width
     long_side, short_side = (height, width) if upright else (width, height)
     equal = max(short_side, round(long_side * 9 / 16))  # the height of the smallest box around the picture
-    heights = [box for box, _ in _BOXES if box * (1 / _SAME_SIZE) < equal]
-    top = min(equal, _BOXES[-1][0])
-    named = min((box for box, _ in _BOXES), key=lambda box: abs(box - top))
-    heights.append(named if _SAME_SIZE < top / named < 1 / _SAME_SIZE else top)
+    heights = [box for box, _ in _BOXES if box / _SAME_SIZE < equal]
+    nearest = min((box for box, _ in _BOXES), key=lambda box: abs(box - equal))
+    if _SAME_SIZE <= nearest / equal <= 1 / _SAME_SIZE:
+        heights.append(nearest)
+    elif equal < _BOXES[-1][0]:
+        heights.append(equal)
     first = next((height for height in heights if height >= _FIRST_HEIGHT), heights[-1])
     order = [first, *(each for each in heights if each > first), *(each for each in heights if each < first)]
     return tuple(_rung(box, equal, width, height, rate, first=box == first) for box in order)
 
 
 def _rung(box: int, equal: int, width: int, height: int, rate: Fraction, *, first: bool) -> Rung:
-    scale = 1.0 if abs(box / equal - 1) < 1 - _SAME_SIZE or box > equal else box / equal
+    scale = 1.0 if _SAME_SIZE <= box / equal else box / equal
     ceiling = _ceiling(box) * (1 if rate <= 30 else 1.5)
     peak = round(ceiling) * 1000
     return Rung(
         name=f"video-{box}p",
-        width=_even(width * scale),
-        height=_even(height * scale),
+        width=_even(width, scale),
+        height=_even(height, scale),
         preset="superfast" if first else "fast",
         crf=23 if first else 21,
         peak_bits_per_second=peak,
@@ -82,8 +84,9 @@ def _ceiling(box: int) -> float:
     return _BOXES[-1][1]
 
 
-def _even(side: float) -> int:
-    return max(2, 2 * round(side / 2))
+def _even(side: int, scale: float) -> int:
+    """Return the scaled side as the nearest even number that is not larger than the side itself."""
+    return max(2, min(2 * round(side * scale / 2), side // 2 * 2))
 
 
 def gop_frames(rate: Fraction) -> int:
