@@ -24,6 +24,7 @@ def track(lengths: list[int], header: int = 1000, tail: int = 0) -> Track:
 
 def test_a_path_is_taken_apart() -> None:
     assert parse_path("/m/a.b.c/ast_1/12/video-360p") == MediaPath("a.b.c", "ast_1", 12, "video-360p")
+    assert parse_path("/m/a.b.c/ast_1/12/video-360p.mp4") == MediaPath("a.b.c", "ast_1", 12, "video-360p")
 
 
 @pytest.mark.parametrize(
