@@ -36,9 +36,11 @@ def _title(picture: Picture, film: Film) -> None:
     wide = max(line_width(line, look.ink) for line in look.poster.upper().split("\n"))
     capital = min(width * 0.80 / wide, height * look.poster_height)
     text = letter(look.poster, capital, look.ink, margin=1.6)
+    half = ((look.poster.count("\n") * look.ink.leading + 1) / 2) * capital / height
+    y = min(max(look.poster_y, half + 0.05), look.foot_y - 0.045 - half)
     shade = rgb("#000000") if look.shade > 0 else rgb("#ffffff")
-    blend(picture, text.glow(capital * 0.75) * abs(look.shade), 0.5, look.poster_y, shade)
-    ink_over(picture, text, 0.5, look.poster_y, look.colour)
+    blend(picture, text.glow(capital * 0.75) * abs(look.shade), 0.5, y, shade)
+    ink_over(picture, text, 0.5, y, look.colour)
     foot = letter("Kinema Studio", height * 0.0125, look.ink.__class__(0.11, 0.75))
     ink_over(picture, foot, 0.5, look.foot_y, look.colour, 0.8)
 

@@ -103,8 +103,10 @@ class Lettering(msgspec.Struct, frozen=True):
         return alpha
 
     def glow(self, reach: float) -> Mask:
-        """A halo that falls off over `reach` pixels from the strokes."""
-        return np.exp(-np.maximum(self.distance - self.radius, 0) / reach)
+        """A halo that falls off over `reach` pixels from the strokes, to nothing at the block's edges."""
+        halo = np.exp(-np.maximum(self.distance - self.radius, 0) / np.float32(reach))
+        least = halo.min()
+        return (halo - least) / (1 - least)
 
 
 @cache

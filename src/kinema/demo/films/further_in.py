@@ -161,7 +161,7 @@ FILM = Film(
     frames=frames,
     score=score,
     still=still,
-    quality=17,
+    quality=24,
     lettering=Title("Further\nIn", poster_y=0.83, shade=0.6, ink=Ink(0.085, 0.36)),
-    cues=(Cue("Further In", 0.6, 4.2, height=0.085, ink=Ink(0.075, 0.5)),),
+    cues=(Cue("Further In", 0.6, 4.2, y=0.87, height=0.075, ink=Ink(0.08, 0.5)),),
 )

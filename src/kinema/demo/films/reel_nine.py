@@ -50,7 +50,8 @@ class _Coast:
         rough = sum(np.sin(angle * k + rng.uniform(0, 6)) / k for k in range(2, 50))
         dx = self.x - self.tower
         rock = 0.245 - 0.11 * np.exp(-(dx**2) / 0.03) - 0.05 * np.exp(-((dx - 0.22) ** 2) / 0.01) + 0.010 * np.asarray(rough, np.float32)
-        solid = np.clip((self.y - rock) * unit + 0.5, 0, 1) * (np.abs(dx - 0.06) < 0.46)
+        rock = rock + 0.5 * smooth(np.abs(dx - 0.06), 0.26, 0.52)
+        solid = np.clip((self.y - rock) * unit + 0.5, 0, 1)
         half = 0.020 + 0.013 * (self.y - _LAMP) / 0.30
         tower = np.clip((half - np.abs(dx)) * unit + 0.5, 0, 1) * ((self.y > _LAMP + 0.018) & (self.y < 0.16))
         gallery = np.clip((0.029 - np.abs(dx)) * unit + 0.5, 0, 1) * (np.abs(self.y - _LAMP - 0.02) < 0.005)
@@ -180,7 +181,7 @@ def score(stage: Stage) -> Sound:
     rng = stage.rng("score")
     for beep in range(3):
         t = sound.seconds(0.07)
-        tape.lay((np.sin(2 * np.pi * (1000 if beep else 1000) * t) * sound.envelope(0.07, 0.004, 0.01)).astype(np.float32), beep, 0.10)
+        tape.lay((np.sin(2 * np.pi * (1000) * t) * sound.envelope(0.07, 0.004, 0.01)).astype(np.float32), beep, 0.10)
     bars = ((45, (60, 64, 69), (76, 0, 72)), (40, (59, 62, 68), (74, 71, 0)), (45, (60, 64, 69), (72, 0, 69)), (41, (57, 60, 65), (77, 76, 74)),
             (38, (57, 62, 65), (74, 0, 77)), (45, (60, 64, 69), (76, 72, 69)), (40, (56, 59, 62), (71, 0, 68)), (45, (57, 60, 64), (69, 0, 0)))  # fmt: skip
     at, bar = _LEADER + 1.0, 0

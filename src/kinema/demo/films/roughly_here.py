@@ -14,26 +14,30 @@ from kinema.demo.paint import Array, blend, blur, clouds, ink_over, ramp, rgb, s
 _CROSS = (0.36, 0.63)
 """Where it is (y, x), as shares of the map."""
 _NAMES = (
-    ("Bay of\nReasonable Hope", 0.60, 0.185, 0.011),
-    ("Mount Perhaps", 0.415, 0.44, 0.013),
-    ("Lesser Doubt", 0.70, 0.52, 0.010),
-    ("Here we had\nsandwiches", 0.535, 0.335, 0.007),
-    ("Swamp (larger than shown)", 0.60, 0.66, 0.007),
-    ("Cape Afterthought", 0.22, 0.77, 0.010),
-    ("Unsurveyed\n(it rained)", 0.255, 0.42, 0.009),
-    ("Sea of Tea", 0.865, 0.80, 0.020),
+    ("Bay of\nReasonable Hope", 0.825, 0.245, 0.010),
+    ("Mount Perhaps", 0.505, 0.475, 0.013),
+    ("Greater Doubt", 0.190, 0.560, 0.010),
+    ("Lesser Doubt", 0.640, 0.810, 0.010),
+    ("Here we had\nsandwiches", 0.590, 0.345, 0.007),
+    ("Swamp (larger than shown)", 0.605, 0.660, 0.007),
+    ("Cape Afterthought", 0.935, 0.690, 0.010),
+    ("Unsurveyed\n(it rained)", 0.255, 0.420, 0.009),
+    ("The Other One", 0.195, 0.095, 0.009),
+    ("Sea of Tea", 0.905, 0.390, 0.020),
     ("Roughly here", 0.415, 0.645, 0.008),
 )
 
 
 def _island(height: int, width: int, rng: np.random.Generator) -> Array:
-    """Height above the sea, which is 0, from about -1 to 1."""
-    land = clouds(height, width, rng, 1.55) + 0.35 * clouds(height, width, rng, 1.05, 5) - 0.675
-    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
-    x = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
-    dome = 0.42 - 0.62 * (np.abs(x) ** 2.4 + np.abs(y) ** 2.4) - 0.10 * np.cos(5 * x + 2 * y)
-    out: Array = (land * 1.7 + dome).astype(np.float32)
-    return out
+    """Height above the sea, which is 0, from about -1 to 1. The island is the same at every size of the sheet."""
+    rows, columns = 240, 360
+    land = 1.9 * (clouds(rows, columns, rng, 2.0, 1.6) - 0.5) + 0.16 * (clouds(rows, columns, rng, 1.3, 9) - 0.5)
+    y = np.linspace(-1, 1, rows, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, columns, dtype=np.float32)[None, :]
+    land += 0.52 - 1.05 * (np.abs(x) ** 2.8 + np.abs(y) ** 2.8) - 0.05 * np.cos(5 * x + 2 * y)
+    fine_y = np.linspace(0, rows - 1.001, height, dtype=np.float32)[:, None]
+    fine_x = np.linspace(0, columns - 1.001, width, dtype=np.float32)[None, :]
+    return blur(sample(land.astype(np.float32), fine_y, fine_x), 0.75 * height / rows)
 
 
 def _map(height: int, width: int, stage: Stage) -> Picture:
@@ -42,14 +46,14 @@ def _map(height: int, width: int, stage: Stage) -> Picture:
     # Whatever the seed has made of it: under the cross there is land.
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None] - _CROSS[0]
     x = (np.linspace(0, 1, width, dtype=np.float32)[None, :] - _CROSS[1]) * width / height
-    land += 0.35 * np.exp(-(y * y + x * x) / 0.01)
+    land += 0.12 * np.exp(-(y * y + x * x) / 0.01)
     wash = ramp(
         [(-1, "#7fa9ad"), (-0.25, "#a5c6c0"), (-0.02, "#cfe0cf"), (0.0, "#e9e0bd"), (0.12, "#d5d6a0"), (0.35, "#c3b681"), (0.6, "#b08f68"), (1, "#f1e9dc")],
         2048,
     )
     picture = wash[np.clip((land + 1) * 1023.5, 0, 2047).astype(np.int32)]
     unit = height / 1600
-    soft = blur(land, 2.2 * unit)
+    soft = land
     light = (np.roll(soft, 1, 0) - soft + np.roll(soft, 1, 1) - soft) * (height / 2.2)
     picture += np.clip(light * 0.035, -0.16, 0.12)[..., None] * (land > 0)[..., None]
     steep = np.hypot(np.gradient(soft, axis=0), np.gradient(soft, axis=1)) + 1e-6
@@ -68,7 +72,7 @@ def _map(height: int, width: int, stage: Stage) -> Picture:
 def _print_words(picture: Picture, height: int) -> None:
     for text, y, x, size in _NAMES:
         lines = letter(text, max(5.0, size * height), Ink(0.12, 0.42, 1.7))
-        blend(picture, lines.glow(size * height * 0.5) * 0.55, x, y, rgb("#efe6cb"))
+        blend(picture, lines.glow(size * height * 0.35) * 0.5, x, y, rgb("#efe6cb"))
         ink_over(picture, lines, x, y, "#2c2a33", 0.88)
     cross = letter("X", height * 0.028, Ink(0.22), margin=1)
     ink_over(picture, cross, _CROSS[1], _CROSS[0], "#c9241f", 0.95)
@@ -95,8 +99,9 @@ class _Hand:
 
     # moment (share of the film), y, x (shares of the map), width seen (share of the map)
     _stops = (
-        (0.00, 0.50, 0.50, 0.86), (0.12, 0.50, 0.50, 0.80), (0.24, 0.60, 0.20, 0.33), (0.34, 0.57, 0.25, 0.31), (0.46, 0.43, 0.43, 0.27),
-        (0.53, 0.30, 0.44, 0.30), (0.63, 0.25, 0.75, 0.31), (0.70, 0.62, 0.65, 0.27), (0.78, 0.40, 0.62, 0.22), (0.90, 0.38, 0.632, 0.155), (1.0, 0.383, 0.634, 0.15),
+        (0.00, 0.50, 0.50, 0.86), (0.13, 0.50, 0.50, 0.82), (0.22, 0.78, 0.26, 0.34), (0.30, 0.76, 0.30, 0.32), (0.38, 0.58, 0.37, 0.25),
+        (0.46, 0.50, 0.47, 0.28), (0.55, 0.27, 0.43, 0.30), (0.61, 0.22, 0.54, 0.31), (0.70, 0.82, 0.70, 0.33), (0.78, 0.60, 0.66, 0.24),
+        (0.89, 0.39, 0.634, 0.155), (1.0, 0.393, 0.635, 0.15),
     )  # fmt: skip
 
     def __init__(self, stage: Stage) -> None:

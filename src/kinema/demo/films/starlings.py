@@ -33,7 +33,7 @@ class _Flock:
     def at(self, t: float, length: float) -> tuple[Array, Array, Array]:
         """Where the birds are: (y, x) in picture heights from the centre, and how near each is (about 1)."""
         q = self.home.copy()
-        unrest = 0.20 + 0.42 * span(t, length * 0.12, length * 0.5) - 0.12 * span(t, length * 0.7, length * 0.9)
+        unrest = 0.15 + 0.24 * span(t, length * 0.12, length * 0.5) - 0.08 * span(t, length * 0.7, length * 0.9)
         for fold in range(4):
             phase = self.wave[fold] @ q + (self.turn[fold] + self.pace[fold] * np.float32(t))[:, None]
             q += np.float32(unrest) * np.sin(phase)
@@ -106,7 +106,7 @@ def _birds(stage: Stage, flock: _Flock, t: float, length: float) -> Array:
     unit = stage.height / 720
     for share in (0.0, 0.5, 1.0):
         py, px = y + (before_y - y) * share, x + (before_x - x) * share
-        splat(shade, (py + 0.5) * stage.height, px * stage.height + stage.width / 2, near * np.float32(0.36 * max(unit, 0.6)))
+        splat(shade, (py + 0.5) * stage.height, px * stage.height + stage.width / 2, near * np.float32(0.50 * max(unit, 0.6)))
     return np.exp(-1.15 * np.minimum(shade, 2.2))
 
 
@@ -157,7 +157,7 @@ def still(stage: Stage) -> Picture:
     for offset in (-0.5, 0.5):
         at_y = (y * 1.15 * squeeze + 0.5 - 0.02) * stage.height
         at_x = (x - x.mean()) * stage.height * squeeze * 1.15 + stage.width * 0.5 + offset * unit
-        splat(shade, at_y, at_x, near * np.float32(0.5))
+        splat(shade, at_y, at_x, near * np.float32(0.8))
     return np.asarray(backdrop * np.exp(-1.2 * np.minimum(shade, 2.2))[..., None] / 255, np.float32)
 
 
