@@ -10,6 +10,7 @@ import { usePageTitle } from "../parts/usePageTitle";
 import buttons from "../parts/button.module.css";
 import styles from "./account.module.css";
 import { textOf } from "./form";
+import { signedInAs } from "./signedInAs";
 
 export function AccountPage() {
   usePageTitle("Account");
@@ -65,8 +66,7 @@ function SignOut() {
   const leaving = useMutation({
     mutationFn: signOut,
     onSuccess: async () => {
-      client.clear();
-      client.setQueryData(sessionQuery.queryKey, null);
+      signedInAs(client, null);
       await navigate({ to: "/sign-in" });
     },
   });

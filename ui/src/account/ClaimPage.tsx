@@ -3,12 +3,12 @@ import { Link, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 
 import { claim } from "../api/actions";
-import { sessionQuery } from "../api/queries";
 import { isTransient, sentence } from "../api/request";
 import { Message } from "../parts/Message";
 import { usePageTitle } from "../parts/usePageTitle";
 import { Waiting } from "../parts/Waiting";
 import buttons from "../parts/button.module.css";
+import { signedInAs } from "./signedInAs";
 
 /** Read once: the fragment is taken off the address before anything else can see it. */
 const token = (() => {
@@ -17,6 +17,11 @@ const token = (() => {
   history.replaceState(history.state, "", "/claim");
   return found;
 })();
+
+/** Another link pasted over this page changes only the fragment, for which browsers do not load anything. */
+addEventListener("hashchange", () => {
+  if (location.pathname === "/claim" && location.hash.length > 1) location.reload();
+});
 
 let pending: ReturnType<typeof claim> | null = null;
 
@@ -44,7 +49,7 @@ export function ClaimPage() {
     claimOnce().then(
       (who) => {
         if (left) return;
-        client.setQueryData(sessionQuery.queryKey, who);
+        signedInAs(client, who);
         void navigate({ to: "/", replace: true });
       },
       (cause: unknown) => {

@@ -3,13 +3,13 @@ import { useRouter, useSearch } from "@tanstack/react-router";
 import type { SubmitEvent } from "react";
 
 import { signIn } from "../api/actions";
-import { sessionQuery } from "../api/queries";
 import { Fault } from "../parts/Fault";
 import { Field } from "../parts/Field";
 import { Logo } from "../parts/Logo";
 import { usePageTitle } from "../parts/usePageTitle";
 import buttons from "../parts/button.module.css";
 import { textOf } from "./form";
+import { signedInAs } from "./signedInAs";
 import styles from "./account.module.css";
 
 export function SignInPage() {
@@ -20,8 +20,7 @@ export function SignInPage() {
   const entering = useMutation({
     mutationFn: (form: FormData) => signIn(textOf(form, "name"), textOf(form, "password")),
     onSuccess: (who) => {
-      client.clear();
-      client.setQueryData(sessionQuery.queryKey, who);
+      signedInAs(client, who);
       router.history.replace(next);
     },
   });

@@ -5,6 +5,7 @@ import { sentence } from "../api/request";
 import { Message } from "../parts/Message";
 import { usePageTitle } from "../parts/usePageTitle";
 import { Waiting } from "../parts/Waiting";
+import { useWarmPlayer } from "../player/warmUp";
 import { Billboard } from "./Billboard";
 import { EmptyHome } from "./EmptyHome";
 import styles from "./home.module.css";
@@ -13,6 +14,7 @@ import { Shelf } from "./Shelf";
 
 export function HomePage() {
   usePageTitle("Films");
+  useWarmPlayer();
   const { data: home, error } = useQuery(homeQuery);
   const { data: who } = useQuery(sessionQuery);
   const operator = who?.role === "operator";

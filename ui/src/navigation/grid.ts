@@ -16,6 +16,11 @@ export interface GridPlace {
   index: number;
 }
 
+/** Where the walk stands; `x` is the column that it keeps to while it goes up and down. */
+export interface GridStand extends GridPlace {
+  x: number;
+}
+
 export function isArrow(key: string): key is Arrow {
   return key === "ArrowLeft" || key === "ArrowRight" || key === "ArrowUp" || key === "ArrowDown";
 }
@@ -29,7 +34,7 @@ function closest(middles: readonly number[], x: number): number {
 }
 
 /** The place that `arrow` leads to from `from`, or null when the page ends there. */
-export function move(rows: readonly GridRow[], from: GridPlace, arrow: Arrow): GridPlace | null {
+export function move(rows: readonly GridRow[], from: GridStand, arrow: Arrow): GridPlace | null {
   const row = rows[from.row];
   if (!row) return null;
   if (arrow === "ArrowLeft" || arrow === "ArrowRight") {
@@ -37,12 +42,11 @@ export function move(rows: readonly GridRow[], from: GridPlace, arrow: Arrow): G
     return index >= 0 && index < row.middles.length ? { row: from.row, index } : null;
   }
   const step = arrow === "ArrowDown" ? 1 : -1;
-  const x = row.middles[from.index] ?? 0;
   for (let next = from.row + step; next >= 0 && next < rows.length; next += step) {
     const target = rows[next];
     if (!target || target.middles.length === 0) continue;
     const known = target.lastIndex >= 0 && target.lastIndex < target.middles.length;
-    return { row: next, index: known ? target.lastIndex : closest(target.middles, x) };
+    return { row: next, index: known ? target.lastIndex : closest(target.middles, from.x) };
   }
   return null;
 }

@@ -9,6 +9,9 @@ import { isArrow, move, type GridRow } from "./grid";
 const THINGS = "a[href], button:not(:disabled)";
 const lastThing = new WeakMap<Element, Element>();
 
+/** The column of a walk up and down, and the thing on which its last step ended. */
+let walk = { x: 0, at: null as Element | null };
+
 function thingsOf(row: Element): HTMLElement[] {
   return [...row.querySelectorAll<HTMLElement>(THINGS)].filter((thing) => thing.offsetParent !== null);
 }
@@ -46,12 +49,15 @@ function onKeyDown(event: KeyboardEvent): void {
     };
   });
   const index = (things[current] ?? []).findIndex((thing) => thing === active);
-  const place = move(grid, { row: current, index }, event.key);
+  const x = walk.at === active ? walk.x : middleOf(active);
+  const place = move(grid, { row: current, index, x }, event.key);
   event.preventDefault();
-  if (!place) return;
-  const target = things[place.row]?.[place.index];
-  target?.focus({ preventScroll: true });
-  target?.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "smooth" });
+  const target = place && things[place.row]?.[place.index];
+  if (!target) return;
+  const vertical = event.key === "ArrowUp" || event.key === "ArrowDown";
+  walk = { x, at: vertical ? target : null };
+  target.focus({ preventScroll: true });
+  target.scrollIntoView({ block: "nearest", inline: "nearest", behavior: "smooth" });
 }
 
 /** Remember where a row was left. */

@@ -11,6 +11,7 @@ import { Message } from "../parts/Message";
 import { Poster } from "../parts/Poster";
 import { usePageTitle } from "../parts/usePageTitle";
 import { Waiting } from "../parts/Waiting";
+import { useWarmPlayer } from "../player/warmUp";
 import buttons from "../parts/button.module.css";
 import { Facts } from "./Facts";
 import styles from "./title.module.css";
@@ -26,6 +27,7 @@ export function TitlePage() {
 
 function TitleView({ title }: { title: Title }) {
   usePageTitle(title.title);
+  useWarmPlayer();
   return (
     <article className={styles.page}>
       {title.billboard && <img className={styles.backdrop} src={title.billboard} alt="" />}
