@@ -64,7 +64,7 @@ def test_media_playlists_address_the_same_bytes(packaged, name):
     assert ours.segment_map[0].byterange == theirs.segment_map[0].byterange
     assert _spans(ours) == _spans(theirs)
     assert [s.duration for s in ours.segments] == pytest.approx([s.duration for s in theirs.segments], abs=0.0005)
-    address = f"{EDGE}/m/{TOKEN}/{packaged.manifest.asset}/3/{name}"
+    address = f"{EDGE}/m/{TOKEN}/{packaged.manifest.asset}/3/{name}.mp4"
     assert {segment.uri for segment in ours.segments} | {ours.segment_map[0].uri} == {address}
 
 

@@ -17,7 +17,7 @@ _RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})\s*", re.IGNORECASE)
 
 
 class MediaPath(NamedTuple):
-    """`/m/{token}/{asset}/{version}/{track}`, taken apart."""
+    """`/m/{token}/{asset}/{version}/{track}[.mp4]`, taken apart."""
 
     token: str
     asset: str
@@ -34,11 +34,14 @@ class RangeNotSatisfiable(KinemaError):
 
 
 def parse_path(path: str) -> MediaPath | None:
-    """Take a path apart; None when it is no media path."""
+    """Take a path apart; None when it is no media path.
+
+    The track may end in `.mp4`, which is no part of its name: some players refuse addresses that do not look like media.
+    """
     found = _PATH.fullmatch(path)
     if found is None:
         return None
-    return MediaPath(found["token"], found["asset"], int(found["version"]), found["track"])
+    return MediaPath(found["token"], found["asset"], int(found["version"]), found["track"].removesuffix(".mp4"))
 
 
 def parse_range(value: bytes, size: int) -> tuple[int, int] | None:

@@ -71,9 +71,14 @@ def media_base(edge: str, token: str, asset: str, version: int) -> str:
     return f"{edge}/m/{segment_of_path(token)}/{segment_of_path(asset)}/{version}/"
 
 
+def media_name(track: str) -> str:
+    """Return the last segment of a track's address. It ends in `.mp4`: FFmpeg's HLS reader, and with it mpv, insists on that."""
+    return f"{segment_of_path(track)}.mp4"
+
+
 def media_address(edge: str, token: str, asset: str, version: int, track: str) -> str:
     """Return the address of a track's file on an edge."""
-    return media_base(edge, token, asset, version) + segment_of_path(track)
+    return media_base(edge, token, asset, version) + media_name(track)
 
 
 def manifest_base(origin: Origin, token: str, asset: str, version: int) -> str:

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from kinema.model.encoding import ByteRange, Manifest, Track
 from kinema.model.playback import Device
-from kinema.services.playback.addresses import media_base, segment_of_path
+from kinema.services.playback.addresses import media_base, media_name
 from kinema.services.playback.selection import codec_family, label_of, select, track_seconds
 
 MEDIA_TYPE = "application/dash+xml"
@@ -101,7 +101,7 @@ def _representation(track: Track) -> list[str]:
         lines.append(_empty("AudioChannelConfiguration", schemeIdUri=_CHANNELS, value=str(track.channels)))
     return [
         *lines,
-        f"<BaseURL>{escape(segment_of_path(track.name))}</BaseURL>",
+        f"<BaseURL>{escape(media_name(track.name))}</BaseURL>",
         _open("SegmentBase", indexRange=_range(track.index), timescale=str(track.timescale)),
         _empty("Initialization", range=_range(track.init)),
         "</SegmentBase>",
