@@ -72,24 +72,24 @@ class _Life:
         self._out = out
 
     async def run(self) -> None:
-        first, *later = self._supervisor.waves()
-        self._supervisor.start_wave(first)
+        supervisor = self._supervisor
+        supervisor.start_wave(1)
         for extra in self._extras:
-            self._supervisor.start_extra(extra)
+            supervisor.start_extra(extra)
         token = token_path(self._options.data_dir)
         if self._demo:
             token.unlink(missing_ok=True)
-            self._supervisor.start_extra(self._demo)
+            supervisor.start_extra(self._demo)
         await self._until(self._questions.is_healthy, "the services")
         if self._demo:
             await self._write_token(token)
-        for wave in later:
-            self._supervisor.start_wave(wave)
+        supervisor.start_wave(2)
         if self._demo:
             self._log.event("the region is up; the first demo film is being made")
             await self._until(self._questions.has_title, "the first demo film")
-        self._supervisor.set_state("ready")
+        supervisor.set_state("ready")
         print(f"ready {await self._address()}", file=self._out, flush=True)
+        supervisor.start_wave(3)
         await self._watch()
 
     async def _address(self) -> str:

@@ -131,10 +131,6 @@ class Supervisor:
         """Return the names of the processes that have been left alone because they kept ending."""
         return [slot.name for slot in self._slots.values() if slot.state == "failed"]
 
-    def waves(self) -> list[int]:
-        """Return the waves of the topology in their order."""
-        return sorted({process.wave for process in self._topology.process})
-
     def set_state(self, state: str) -> None:
         """Write down what the region as a whole is: starting, ready, unhealthy or stopping."""
         if state != self._state:

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -15,11 +16,11 @@ _BUILT_IN = Path(__file__).with_name("topology.toml")
 
 
 class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One process: its name, the services in it, and the wave of the start that it belongs to."""
+    """One process: its name, the services in it, and the wave of the start (1 to 3) that it belongs to."""
 
     name: str
     services: tuple[str, ...]
-    wave: int = 1
+    wave: Annotated[int, msgspec.Meta(ge=1, le=3)] = 1
 
     @property
     def number(self) -> str:
@@ -69,8 +70,8 @@ def check(topology: Topology) -> None:
     for service in NEEDED:
         if not topology.carrying(service):
             raise BadInput(f"No process carries {service}; add it to one.")
-        if all(process.wave != 1 for process in topology.carrying(service)):
-            raise BadInput(f"No process of wave 1 carries {service}; a region is ready when its first wave is.")
+        if service != "worker" and all(process.wave != 1 for process in topology.carrying(service)):
+            raise BadInput(f"No process of wave 1 carries {service}, and without it no film plays; let one of them.")
 
 
 def _check_services(process: Process) -> None:

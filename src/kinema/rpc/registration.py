@@ -61,8 +61,8 @@ class Registration:
             try:
                 await self._send(registry, "PUT", msgspec.json.encode(self.instance))
             except KinemaError as error:
-                if failures == 100:  # half a minute: not just a region that starts
-                    _log.warning("a registry does not take this instance", registry=registry, error=str(error))
+                if failures == 100 and not self._registered.is_set():
+                    _log.warning("no registry takes this instance yet", registry=registry, error=str(error))
                 await self._clock.sleep(self._backoff.wait(failures))
                 failures += 1
                 continue
