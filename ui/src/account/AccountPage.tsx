@@ -33,7 +33,8 @@ export function AccountPage() {
 function PasswordForm({ name }: { name: string }) {
   const client = useQueryClient();
   const saving = useMutation({
-    mutationFn: (form: FormData) => setPassword(textOf(form, "name"), textOf(form, "password")),
+    mutationFn: (form: FormData) =>
+      setPassword(textOf(form, "name"), textOf(form, "password"), textOf(form, "current")),
     onSuccess: () => client.invalidateQueries({ queryKey: sessionQuery.queryKey }),
   });
   const submit = (event: SubmitEvent<HTMLFormElement>) => {
@@ -47,8 +48,11 @@ function PasswordForm({ name }: { name: string }) {
       {name === "" && (
         <p className={styles.hint}>You came by a claim link. With a name and a password you can sign in from anywhere.</p>
       )}
-      <Field label="Name" name="name" autoComplete="username" required maxLength={100} defaultValue={name} />
-      <Field label="Password" name="password" type="password" autoComplete="new-password" required />
+      <Field label="Name" name="name" autoComplete="username" required maxLength={64} defaultValue={name} />
+      {name !== "" && (
+        <Field label="Present password" name="current" type="password" autoComplete="current-password" required />
+      )}
+      <Field label={name === "" ? "Password" : "New password"} name="password" type="password" autoComplete="new-password" required />
       <Fault error={saving.error} />
       <p role="status" className={styles.saved}>
         {saving.isSuccess ? "Saved." : ""}

@@ -12,8 +12,8 @@ export const signIn = (name: string, password: string) =>
 
 export const signOut = () => request("/v1/sessions/current", { method: "DELETE" });
 
-export const setPassword = (name: string, password: string) =>
-  request("/v1/account/password", { method: "PUT", body: { name, password } });
+export const setPassword = (name: string, password: string, current: string) =>
+  request("/v1/account/password", { method: "PUT", body: { name, password, current } });
 
 export const inviteViewer = () =>
   request<ClaimLink>("/v1/invitations", { method: "POST", body: { role: "viewer" } });
