@@ -8,16 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-import imageio_ffmpeg
 import numpy as np
 
 from kinema.demo.artwork import SIZES, Kind, artwork, jpeg
+from kinema.demo.ffmpeg import ffmpeg
 from kinema.demo.film import Film, Picture
 from kinema.demo.films import FILMS, film
 from kinema.demo.render import render
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Parse the command line and do what it says."""
     parser = argparse.ArgumentParser(prog="python -m kinema.demo", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb, text in (
@@ -47,14 +48,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _render(picked: Film, target: Path) -> None:
     def show(done: int, total: int) -> None:
         if sys.stderr.isatty() or done in (1, total):
-            print(f"\r{picked.title}: {done}/{total} frames", end="", file=sys.stderr)
+            sys.stderr.write(f"\r{picked.title}: {done}/{total} frames")
 
     made = render(picked, target, progress=show)
     own, child = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(
+    sys.stderr.write(
         f"\n{target}: {target.stat().st_size / 1e6:.1f} MB in {made.seconds:.1f} s; CPU: painting "
-        f"{own.ru_utime + own.ru_stime:.1f} s, ffmpeg {child.ru_utime + child.ru_stime:.1f} s",
-        file=sys.stderr,
+        f"{own.ru_utime + own.ru_stime:.1f} s, ffmpeg {child.ru_utime + child.ru_stime:.1f} s\n"
     )
 
 
@@ -63,9 +63,19 @@ def contact_sheet(video: Path, picked: Film, columns: int = 3, rows: int = 4) ->
     width, height = 480, 270
     wanted = columns * rows
     rate = wanted / picked.seconds
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-i", str(video)]
-    command += ["-vf", f"fps={rate:.6f},scale={width}:{height}", "-frames:v", str(wanted), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    raw = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    command = [ffmpeg(), "-nostdin", "-loglevel", "error", "-i", str(video)]
+    command += [
+        "-vf",
+        f"fps={rate:.6f},scale={width}:{height}",
+        "-frames:v",
+        str(wanted),
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
+    raw = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout  # noqa: S603 -- our own ffmpeg
     shots = np.frombuffer(raw, np.uint8).reshape(-1, height, width, 3)
     sheet: Picture = np.zeros((rows * height, columns * width, 3), np.float32)
     for index, shot in enumerate(shots[:wanted]):

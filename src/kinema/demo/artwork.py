@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 from typing import Literal
 
-import imageio_ffmpeg
 import numpy as np
 
+from kinema.demo.ffmpeg import ffmpeg
 from kinema.demo.film import Film, Picture, Stage
-from kinema.demo.lettering import letter, line_width
+from kinema.demo.lettering import Ink, letter, line_width
 from kinema.demo.paint import blend, bytes8, dither, ink_over, rgb
 
 Kind = Literal["poster", "billboard"]
@@ -26,7 +26,7 @@ def artwork(film: Film, kind: Kind, scale: float = 1.0) -> Picture:
     noise = dither(256, 256, stage.rng("grain"))
     tiled = np.tile(noise, (height // 256 + 1, width // 256 + 1))[:height, :width]
     picture += ((tiled - 0.5) * 0.025)[:, :, None]
-    return np.clip(picture, 0, 1)
+    return np.asarray(np.clip(picture, 0, 1), np.float32)
 
 
 def _title(picture: Picture, film: Film) -> None:
@@ -41,7 +41,7 @@ def _title(picture: Picture, film: Film) -> None:
     shade = rgb("#000000") if look.shade > 0 else rgb("#ffffff")
     blend(picture, text.glow(capital * 0.75) * abs(look.shade), 0.5, y, shade)
     ink_over(picture, text, 0.5, y, look.colour)
-    foot = letter("Kinema Studio", height * 0.0125, look.ink.__class__(0.11, 0.75))
+    foot = letter("Kinema Studio", height * 0.0125, Ink(0.11, 0.75))
     ink_over(picture, foot, 0.5, look.foot_y, look.colour, 0.8)
 
 
@@ -49,8 +49,11 @@ def jpeg(picture: Picture, quality: int = 3) -> bytes:
     """Encode as JPEG by ffmpeg; `quality` goes from 2 (best) to 31."""
     height, width = picture.shape[:2]
     command = [
-        imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
+        ffmpeg(), "-nostdin", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
         "-s", f"{width}x{height}", "-i", "pipe:0", "-frames:v", "1", "-c:v", "mjpeg", "-pix_fmt", "yuvj444p",
         "-q:v", str(quality), "-f", "image2pipe", "pipe:1",
     ]  # fmt: skip
-    return subprocess.run(command, input=bytes8(picture).tobytes(), stdout=subprocess.PIPE, check=True).stdout
+    done = subprocess.run(  # noqa: S603 -- our own ffmpeg, our own arguments
+        command, input=bytes8(picture).tobytes(), stdout=subprocess.PIPE, check=True
+    )
+    return done.stdout

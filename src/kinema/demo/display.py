@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol, TextIO
+from typing import Protocol, Self, TextIO
 
 import msgspec
 from rich.console import Console
@@ -15,7 +15,8 @@ from rich.table import Table
 class Progress(Protocol):
     """Hears what happens to each title. `share` goes from 0 to 1 within a phase; `eta` is in seconds."""
 
-    def update(self, title: str, phase: str, share: float, eta: float | None = None) -> None: ...
+    def update(self, title: str, phase: str, share: float, eta: float | None = None) -> None:
+        """Take note of where a title stands."""
 
 
 class _Row(msgspec.Struct):
@@ -32,6 +33,7 @@ class Lines:
         self._said: dict[str, tuple[str, int]] = {}
 
     def update(self, title: str, phase: str, share: float, eta: float | None = None) -> None:
+        """Print a line if it says something new."""
         quarter = int(share * 4)
         if self._said.get(title) == (phase, quarter):
             return
@@ -48,7 +50,7 @@ class Board:
         self._rows: dict[str, _Row] = {}
         self._live = Live(console=console or Console(stderr=True), refresh_per_second=6, get_renderable=self._table)
 
-    def __enter__(self) -> Board:
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -56,6 +58,7 @@ class Board:
         self._live.stop()
 
     def update(self, title: str, phase: str, share: float, eta: float | None = None) -> None:
+        """Change the title's row; the screen follows by itself."""
         self._rows[title] = _Row(phase, share, eta)
 
     def _table(self) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,14 +16,14 @@ import numpy.typing as npt
 
 from kinema.demo.lettering import Ink
 
-Picture = npt.NDArray[np.float32]
-"""Height x width x 3, sRGB values from 0 to 1."""
+Picture = npt.NDArray[Any]
+"""float32: height x width x 3, sRGB values from 0 to 1."""
 
-Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""One raw frame as it is piped to ffmpeg: height x width x 3, or height x width for grey films."""
+Frame = npt.NDArray[Any]
+"""uint8 or uint16: one raw frame as it is piped to ffmpeg: height x width x 3, or height x width for grey films."""
 
-Sound = npt.NDArray[np.float32]
-"""Samples x 2, from -1 to 1, at `kinema.demo.sound.RATE`."""
+Sound = npt.NDArray[Any]
+"""float32: samples x 2, from -1 to 1, at `kinema.demo.sound.RATE`."""
 
 
 class Stage(msgspec.Struct, frozen=True):
@@ -83,6 +84,8 @@ class Title(msgspec.Struct, frozen=True):
 
 
 class Credit(msgspec.Struct, frozen=True):
+    """Who did what."""
+
     role: str
     name: str
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from itertools import pairwise
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-Mask = npt.NDArray[np.float32]
+Mask = npt.NDArray[Any]
+"""float32, height x width."""
 
 # Width, then strokes: M x y lifts the pen, L x y draws a line, A cx cy rx ry from to draws an arc (degrees, joined to what
 # came before by a line unless the pen was lifted). The baseline is 0, capitals are 1 high, y points up.
@@ -85,6 +88,9 @@ class Ink(msgspec.Struct, frozen=True):
     """Draw only the outline of each stroke, as on neon signs and gin labels."""
 
 
+_PLAIN = Ink()
+
+
 class Lettering(msgspec.Struct, frozen=True):
     """A block of text as fields over its pixels: `distance` to the pen's path (pixels) and `moment` of writing (0 to 1)."""
 
@@ -95,7 +101,7 @@ class Lettering(msgspec.Struct, frozen=True):
 
     def mask(self, written: float = 1.0, soft: float = 0.04) -> Mask:
         """How much ink there is on each pixel when the pen has come this far (0: not begun, 1: done)."""
-        alpha = np.clip(self.radius + 0.5 - self.distance, 0, 1)
+        alpha: Mask = np.clip(self.radius + 0.5 - self.distance, 0, 1)
         if self.hollow:
             alpha *= np.clip(self.distance - self.radius * 0.42 + 0.5, 0, 1)
         if written < 1.0:
@@ -106,7 +112,8 @@ class Lettering(msgspec.Struct, frozen=True):
         """A halo that falls off over `reach` pixels from the strokes, to nothing at the block's edges."""
         halo = np.exp(-np.maximum(self.distance - self.radius, 0) / np.float32(reach))
         least = halo.min()
-        return (halo - least) / (1 - least)
+        out: Mask = (halo - least) / (1 - least)
+        return out
 
 
 @cache
@@ -151,7 +158,7 @@ def _paths(lines: list[str], ink: Ink) -> list[list[tuple[float, float]]]:
     return paths
 
 
-def letter(text: str, height: float, ink: Ink = Ink(), margin: float = 0.5) -> Lettering:
+def letter(text: str, height: float, ink: Ink = _PLAIN, margin: float = 0.5) -> Lettering:
     """Draw a centred block of text; `height` is that of a capital in pixels, `margin` the border in the same heights.
 
     Lines are separated by newlines; small letters are written as capitals. Raises KeyError for a character that the
@@ -170,7 +177,7 @@ def letter(text: str, height: float, ink: Ink = Ink(), margin: float = 0.5) -> L
     written = 0.0
     for path in paths:
         points = path if len(path) > 1 else path * 2
-        for a, b in zip(points, points[1:], strict=False):
+        for a, b in pairwise(points):
             length = float(np.hypot(b[0] - a[0], b[1] - a[1]))
             ends = [(x * height + width / 2, y * height + rows / 2) for x, y in (a, b)]
             _segment(distance, moment, ends[0], ends[1], reach, written / total, length / total)
@@ -179,7 +186,7 @@ def letter(text: str, height: float, ink: Ink = Ink(), margin: float = 0.5) -> L
 
 
 def _length(path: list[tuple[float, float]]) -> float:
-    return sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in zip(path, path[1:], strict=False))
+    return sum(float(np.hypot(b[0] - a[0], b[1] - a[1])) for a, b in pairwise(path))
 
 
 def _segment(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kinema.demo.lettering import Lettering
 
-Array = npt.NDArray[np.float32]
+Array = npt.NDArray[Any]
+"""float32 of any shape."""
 
 # Bjoern Ottosson's OKLab (https://bottosson.github.io/posts/oklab/): mixing in it keeps gradients even to the eye.
 _TO_LMS = np.array(
@@ -35,7 +37,7 @@ def rgb(colour: str) -> Array:
 
 
 def oklab(srgb: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """sRGB (0 to 1) to OKLab, over the last axis."""
+    """From sRGB (0 to 1) to OKLab, over the last axis."""
     values = np.asarray(srgb, np.float64)
     linear = np.where(values <= 0.04045, values / 12.92, ((np.maximum(values, 0) + 0.055) / 1.055) ** 2.4)
     lab: npt.NDArray[np.float64] = np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T

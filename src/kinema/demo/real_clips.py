@@ -25,6 +25,7 @@ class Clip(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def path(self) -> Path:
+        """Where the clip lies."""
         return DIRECTORY / self.file
 
 

@@ -16,6 +16,7 @@ import structlog
 
 from kinema.core.clock import Clock, SystemClock
 from kinema.core.errors import DeadlineExceeded, KinemaError, Unavailable
+from kinema.core.ids import new_id
 from kinema.http.client import Client, Response
 from kinema.http.headers import Fields, Headers
 from kinema.model.catalog import Title, TitleDetails
@@ -40,7 +41,9 @@ class RegionRefused(KinemaError):
 class Region:
     """A client of one region's gateway for an operator. `patience` is how long one request is tried again, in seconds."""
 
-    def __init__(self, base_url: str, token: Token, client: Client, patience: float = 180.0, clock: Clock | None = None) -> None:
+    def __init__(
+        self, base_url: str, token: Token, client: Client, patience: float = 180.0, clock: Clock | None = None
+    ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme != "http" or not parts.hostname:
             raise RegionRefused(f"The region's address {base_url!r} is not of the form http://host:port; correct it.")
@@ -65,9 +68,11 @@ class Region:
         return (await self._ask("GET", f"/v1/titles/{title_id}/details", ok=(200, 404))).status == 200
 
     async def put_details(self, title_id: str, details: TitleDetails) -> None:
+        """Write a title's details; there is an unpublished title if there was none."""
         await self._ask("PUT", f"/v1/titles/{title_id}", body=msgspec.json.encode(details), kind=b"application/json")
 
     async def put_artwork(self, title_id: str, kind: str, picture: bytes) -> None:
+        """Give a title its poster or billboard, a JPEG."""
         await self._ask("PUT", f"/v1/titles/{title_id}/artwork/{kind}", body=picture, kind=b"image/jpeg")
 
     async def jobs(self) -> list[Job]:
@@ -81,11 +86,15 @@ class Region:
             cursor = page.next_cursor
         return found
 
+    async def retry(self, job_id: str) -> None:
+        """Queue a failed job again, once for each start of the seeding program."""
+        await self._ask("POST", f"/v1/jobs/{job_id}/retry", headers=((b"idempotency-key", new_id("key").encode()),))
+
     async def create_upload(self, path: Path, title: str, title_id: str) -> str:
         """Announce an upload (tus creation); returns its address on the region."""
         facts = {"filename": path.name, "title": title, "title_id": title_id, "filetype": "video/mp4"}
         metadata = ",".join(f"{name} {base64.b64encode(text.encode()).decode()}" for name, text in facts.items())
-        size = path.stat().st_size
+        size = await asyncio.to_thread(_size, path)
         fields = ((b"upload-length", str(size).encode()), (b"upload-metadata", metadata.encode()))
         answer = await self._ask("POST", "/v1/uploads", headers=(*_TUS, *fields), ok=(201,))
         location = (answer.headers.get(b"location") or b"").decode()
@@ -102,14 +111,12 @@ class Region:
 
     async def send(self, upload: str, path: Path, progress: Callable[[int, int], None]) -> bool:
         """Send what the region lacks of a file, part by part, from wherever it says it is. False: the upload is gone."""
-        size = path.stat().st_size
+        size = await asyncio.to_thread(_size, path)
         while (offset := await self.offset(upload)) is not None:
             progress(offset, size)
             if offset >= size:
                 return True
-            with path.open("rb") as file:
-                file.seek(offset)
-                part = await asyncio.to_thread(file.read, PART_BYTES)
+            part = await asyncio.to_thread(_part, path, offset)
             digest = base64.b64encode(hashlib.sha256(part).digest())
             fields = (
                 (b"upload-offset", str(offset).encode()),
@@ -117,7 +124,9 @@ class Region:
                 (b"upload-checksum", b"sha256 " + digest),
             )
             # A conflict or a damaged part is answered by asking for the offset again, like a lost connection.
-            await self._ask("PATCH", upload, headers=(*_TUS, *fields), body=part, ok=(204, 404, 409, 410, 460, *_RETRIED))
+            await self._ask(
+                "PATCH", upload, headers=(*_TUS, *fields), body=part, ok=(204, 404, 409, 410, 460, *_RETRIED)
+            )
         return False
 
     async def _ask(
@@ -154,15 +163,27 @@ class Region:
                     await self._clock.sleep(pause)
                     return Response(503, _NO_HEADERS, b"")
             if self._clock.monotonic() > give_up:
-                raise RegionRefused(f"The region did not answer {method} {target} for {self._patience:.0f} s: {trouble}")
+                raise RegionRefused(
+                    f"The region did not answer {method} {target} for {self._patience:.0f} s: {trouble}"
+                )
             log.debug("again", method=method, target=target, trouble=trouble)
-            await self._clock.sleep(pause * random.uniform(0.7, 1.3))
+            await self._clock.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 -- spreads retries, guards nothing
             pause = min(pause * 1.7, 2.0)
 
     async def _ask_token(self) -> str:
         if not self._bearer:
             self._bearer = self._token if isinstance(self._token, str) else await self._token()
         return self._bearer
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size
+
+
+def _part(path: Path, offset: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(PART_BYTES)
 
 
 def _sentence(body: bytes) -> str:

@@ -18,11 +18,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import imageio_ffmpeg
 import msgspec
 import numpy as np
 import structlog
 
+from kinema.demo.ffmpeg import ffmpeg
 from kinema.demo.film import Cue, Film, Stage
 from kinema.demo.lettering import letter
 from kinema.demo.sound import wav
@@ -47,6 +47,8 @@ class RenderStopped(Exception):
 
 
 class Rendered(msgspec.Struct, frozen=True):
+    """A rendered film."""
+
     path: Path
     seconds: float
     """Wall-clock time that it took; 0 when it was in the cache."""
@@ -70,7 +72,9 @@ def cached(film: Film, cache_dir: Path) -> Path:
     return cache_dir / f"{film.slug}-{version(film)}.mp4"
 
 
-def render_cached(film: Film, cache_dir: Path, progress: Progress | None = None, stop: threading.Event | None = None) -> Rendered:
+def render_cached(
+    film: Film, cache_dir: Path, progress: Progress | None = None, stop: threading.Event | None = None
+) -> Rendered:
     """The rendering from the cache, made first if it is not there. See `render` for errors."""
     target = cached(film, cache_dir)
     if target.exists():
@@ -106,14 +110,20 @@ def render(
     return Rendered(target, time.monotonic() - begun)
 
 
-def _pipe(film: Film, stage: Stage, command: list[str], progress: Progress | None, stop: threading.Event | None) -> None:
-    with tempfile.TemporaryFile() as errors, subprocess.Popen(command, stdin=subprocess.PIPE, stderr=errors) as child:
+def _pipe(
+    film: Film, stage: Stage, command: list[str], progress: Progress | None, stop: threading.Event | None
+) -> None:
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(  # noqa: S603 -- our own ffmpeg, our own arguments
+            command, stdin=subprocess.PIPE, stderr=errors
+        ) as child,
+    ):
         assert child.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError):
                 for done, frame in enumerate(film.frames(stage), 1):
-                    if stop is not None and stop.is_set():
-                        raise RenderStopped(film.slug)
+                    _check(stop, film)
                     child.stdin.write(np.ascontiguousarray(frame).data)
                     if progress is not None:
                         progress(done, stage.count)
@@ -124,6 +134,11 @@ def _pipe(film: Film, stage: Stage, command: list[str], progress: Progress | Non
         if child.wait() != 0:
             errors.seek(0)
             raise RenderFailed(film.slug, errors.read().decode(errors="replace").strip()[-500:])
+
+
+def _check(stop: threading.Event | None, film: Film) -> None:
+    if stop is not None and stop.is_set():
+        raise RenderStopped(f"Rendering {film.slug!r} was stopped.")
 
 
 def _command(film: Film, stage: Stage, scratch: Path, target: Path) -> list[str]:
@@ -137,24 +152,26 @@ def _command(film: Film, stage: Stage, scratch: Path, target: Path) -> list[str]
     shown = [cue for cue in film.cues if cue.start < stage.seconds]
     for number, cue in enumerate(shown):
         mask = scratch / f"cue{number}.gray"
-        wide, tall = _write_cue(cue, width, height, film.fps, mask)
+        wide, tall = _write_cue(cue, height, film.fps, mask)
         inputs += ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{wide}x{tall}", "-r", str(film.fps)]
         inputs += ["-itsoffset", f"{cue.start:.3f}", "-i", str(mask)]
         x, y = round(cue.x * width - wide / 2), round(cue.y * height - tall / 2)
         colour = cue.colour.replace("#", "0x")
-        graph += f";[{number + 2}:v]split[a{number}][b{number}];[a{number}]format=rgba,drawbox=c={colour}:t=fill[c{number}]"
+        graph += (
+            f";[{number + 2}:v]split[a{number}][b{number}];[a{number}]format=rgba,drawbox=c={colour}:t=fill[c{number}]"
+        )
         graph += f";[c{number}][b{number}]alphamerge[k{number}]"
         graph += f";[v{number}][k{number}]overlay={x}:{y}:eof_action=pass[v{number + 1}]"
     graph += f";[v{len(shown)}]setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv[out]"
     encode = ["-c:v", "libx264", "-preset", film.preset, "-crf", str(film.quality), "-g", str(film.fps * 2)]
     encode += ["-threads", "2", "-c:a", "aac", "-b:a", "192k", "-t", f"{stage.seconds:.3f}"]
     return [
-        imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-loglevel", "error", "-y", *inputs, "-filter_complex_threads", "1",
+        ffmpeg(), "-nostdin", "-loglevel", "error", "-y", *inputs, "-filter_complex_threads", "1",
         "-filter_complex", graph, "-map", "[out]", "-map", "1:a", *encode, "-movflags", "+faststart", str(target),
     ]  # fmt: skip
 
 
-def _write_cue(cue: Cue, width: int, height: int, fps: int, path: Path) -> tuple[int, int]:
+def _write_cue(cue: Cue, height: int, fps: int, path: Path) -> tuple[int, int]:
     """Write a cue's masks, one grey frame after another; returns their size, which is even."""
     text = letter(cue.text, cue.height * height, cue.ink)
     rows, columns = text.distance.shape

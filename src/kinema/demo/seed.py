@@ -124,9 +124,11 @@ class _Seeding:
             return
         if not known:
             await self._region.put_details(item.title_id, item.details)
-        if await self._job(item) is None:
-            if title is None:
-                await self._upload(item, file or await self._file(item))
+        job = await self._job(item)
+        if job is None and title is None:
+            await self._upload(item, file or await self._file(item))
+        elif job is not None and job.state == "failed":
+            await self._region.retry(job.id)
         ledger = self._cache / f"{item.slug}.artwork"
         if not ledger.exists():
             for kind, paint in item.pictures:

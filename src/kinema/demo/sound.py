@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,11 @@ import numpy.typing as npt
 RATE = 48_000
 """Samples a second."""
 
-Mono = npt.NDArray[np.float32]
-Stereo = npt.NDArray[np.float32]
+Mono = npt.NDArray[Any]
+"""float32 samples."""
+
+Stereo = npt.NDArray[Any]
+"""float32: samples x 2."""
 
 _TABLE = 4096
 
@@ -36,13 +40,14 @@ def envelope(length: float, attack: float, release: float) -> Mono:
     t = seconds(length)
     up = np.clip(t / max(attack, 1e-4), 0, 1)
     down = np.clip((length - t) / max(release, 1e-4), 0, 1)
-    return (np.sin(up * np.pi / 2) ** 2 * np.sin(down * np.pi / 2) ** 2).astype(np.float32)
+    out: Mono = (np.sin(up * np.pi / 2) ** 2 * np.sin(down * np.pi / 2) ** 2).astype(np.float32)
+    return out
 
 
 def follow(length: float, points: Sequence[tuple[float, float]]) -> Mono:
     """A curve through (time, value) points, for fades and swells."""
     times, values = zip(*points, strict=True)
-    return np.interp(seconds(length), times, values).astype(np.float32)
+    return np.asarray(np.interp(seconds(length), times, values), np.float32)
 
 
 def wave(note: float, length: float, partials: Sequence[float], start: float = 0.0, bend: Mono | None = None) -> Mono:
@@ -57,7 +62,8 @@ def wave(note: float, length: float, partials: Sequence[float], start: float = 0
         phase = np.arange(count, dtype=np.uint32) * np.uint32(step) + offset
     else:
         phase = np.cumsum((step * np.exp2(bend / np.float32(12))).astype(np.uint32), dtype=np.uint32) + offset
-    return table[phase >> np.uint32(20)]
+    out: Mono = table[phase >> np.uint32(20)]
+    return out
 
 
 WARM = (1.0, 0.45, 0.28, 0.12, 0.09, 0.04, 0.03, 0.015)
@@ -66,7 +72,9 @@ PURE = (1.0, 0.12, 0.03)
 BRIGHT = (1.0, 0.7, 0.5, 0.4, 0.3, 0.22, 0.16, 0.12, 0.09, 0.06, 0.04)
 
 
-def pad(notes: Sequence[float], length: float, attack: float = 2.0, release: float = 3.0, partials: Sequence[float] = WARM) -> Stereo:
+def pad(
+    notes: Sequence[float], length: float, attack: float = 2.0, release: float = 3.0, partials: Sequence[float] = WARM
+) -> Stereo:
     """A chord held by two slightly detuned voices a note, one on each side, breathing slowly."""
     out = np.zeros((round(length * RATE), 2), np.float32)
     t = seconds(length).astype(np.float32)
@@ -83,7 +91,14 @@ def bell(note: float, length: float = 3.0, strike: float = 1.0) -> Mono:
     """A small bell: partials that are nearly, but not quite, in tune with each other, the high ones gone first."""
     t = seconds(length)
     out = np.zeros(len(t))
-    for ratio, level, decay in ((0.5, 0.25, 1.2), (1, 1, 1.6), (2.0, 0.55, 2.6), (2.76, 0.28 * strike, 4.5), (4.07, 0.18 * strike, 7), (5.4, 0.12 * strike, 10)):
+    for ratio, level, decay in (
+        (0.5, 0.25, 1.2),
+        (1, 1, 1.6),
+        (2.0, 0.55, 2.6),
+        (2.76, 0.28 * strike, 4.5),
+        (4.07, 0.18 * strike, 7),
+        (5.4, 0.12 * strike, 10),
+    ):
         if hertz(note) * ratio < RATE / 2.2:
             out += level * np.exp(-decay * t * 3 / length) * np.sin(2 * np.pi * hertz(note) * ratio * t)
     return (out * _onset(t, 0.002) * _ending(t, length)).astype(np.float32)
@@ -96,7 +111,12 @@ def pluck(note: float, length: float = 1.4, bright: float = 0.6) -> Mono:
     out = np.zeros(len(t))
     for k in range(1, 9):
         if hertz(note) * k < RATE / 2.2:
-            out += bright ** (k - 1) / k**0.5 * np.exp(-(2.2 + 1.5 * k) * t / length) * np.sin(2 * np.pi * hertz(note) * k * t)
+            out += (
+                bright ** (k - 1)
+                / k**0.5
+                * np.exp(-(2.2 + 1.5 * k) * t / length)
+                * np.sin(2 * np.pi * hertz(note) * k * t)
+            )
     return (out * _onset(t, 0.003) * _ending(t, length)).astype(np.float32)
 
 
@@ -111,7 +131,11 @@ def piano(note: float, length: float = 1.6, velocity: float = 0.8) -> Mono:
         if frequency < RATE / 2.2:
             level = velocity ** (k - 1) / k**0.9
             decay = 1.1 + 0.5 * k + (note - 48) * 0.03
-            out += level * np.exp(-decay * t) * (np.sin(2 * np.pi * frequency * t) + 0.6 * np.sin(2 * np.pi * frequency * 1.0011 * t + 0.4))
+            out += (
+                level
+                * np.exp(-decay * t)
+                * (np.sin(2 * np.pi * frequency * t) + 0.6 * np.sin(2 * np.pi * frequency * 1.0011 * t + 0.4))
+            )
     knock = np.random.default_rng(round(note)).standard_normal(len(t)) * np.exp(-t * 220) * 0.25
     return ((out + knock) * 0.5 * _onset(t, 0.002) * _ending(t, length)).astype(np.float32)
 
@@ -132,7 +156,9 @@ def hiss(length: float, rng: np.random.Generator, low: float, high: float, slope
     size = 1 << (count - 1).bit_length()
     spectrum = np.fft.rfft(rng.standard_normal(size, dtype=np.float32))
     frequency = np.fft.rfftfreq(size, 1 / RATE) + 1e-6
-    gain = np.exp(-((np.maximum(0, np.log(low / frequency)) * 2) ** 2) - (np.maximum(0, np.log(frequency / high)) * 2) ** 2)
+    gain = np.exp(
+        -((np.maximum(0, np.log(low / frequency)) * 2) ** 2) - (np.maximum(0, np.log(frequency / high)) * 2) ** 2
+    )
     out = np.fft.irfft(spectrum * gain * (frequency / low) ** -slope, size)[:count]
     return (out / (out.std() or 1)).astype(np.float32)
 
@@ -176,7 +202,7 @@ class Tape:
         loud = np.abs(self.samples).max(axis=1)
         heard = loud[loud > np.median(loud)] if loud.any() else loud
         level = float(np.sqrt((heard**2).mean())) if heard.size else 0.0
-        out = self.samples * np.float32(loudness / level if level else 0.0)
+        out: Stereo = self.samples * np.float32(loudness / level if level else 0.0)
         out = np.float32(0.84) * np.tanh(out / np.float32(0.84))
         out *= envelope(self.length, rise, fall)[:, None]
         return out

@@ -18,7 +18,7 @@ _COLOURS = ramp([(0, "#ffd7a0"), (0.3, "#ff8f6b"), (0.55, "#e0567f"), (0.8, "#8a
 _NOTES = tuple(50 + 12 * (index // 5) + (0, 2, 4, 7, 9)[index % 5] for index in range(_COUNT))
 
 
-def _swings(stage: Stage) -> Array:
+def _swings() -> Array:
     """Full swings of each pendulum during the meeting, a whole number, so that all of them return at its end."""
     return np.arange(_COUNT, dtype=np.float32) + 9
 
@@ -30,7 +30,7 @@ def _meeting(stage: Stage) -> float:
 def _angles(stage: Stage, t: float) -> Array:
     """Deflection of each pendulum from -1 to 1."""
     u = min(1.0, max(0.0, (t - _START) / _meeting(stage)))
-    swing = np.cos(2 * np.pi * _swings(stage) * u)
+    swing = np.cos(2 * np.pi * _swings() * u)
     out: Array = (swing * span(t, 1.2, _START)).astype(np.float32)
     return out
 
@@ -61,7 +61,9 @@ class _Dial:
             for r, a in zip(self.radii, angles, strict=True)
         ]
 
-    def lamp(self, picture: Picture, y: float, x: float, colour: Array, size: float, flash: float, white: float = 0.25) -> None:
+    def lamp(
+        self, picture: Picture, y: float, x: float, colour: Array, size: float, flash: float, white: float = 0.25
+    ) -> None:
         """One glowing disc, added to the picture in place; sizes in picture heights."""
         h, w = self.height, self.width
         reach = size * ((4.2 if white else 2.4) + 3.5 * flash)
@@ -80,7 +82,7 @@ class _Dial:
         box += (colour + (1 - colour) * np.float32(white + 0.6 * flash) - box) * disc[..., None]
 
     def paint(self, angles: Array, flashes: Array, trail: list[Array] | None = None) -> Picture:
-        picture = self.back.copy()
+        picture: Picture = self.back.copy()
         for age, old in enumerate(reversed(trail or []), 1):
             for index, (y, x) in enumerate(self.places(old)):
                 self.lamp(picture, y, x, _COLOURS[index] * np.float32(0.75**age), 0.011 * 0.9**age, 0.0, 0.0)
@@ -90,8 +92,9 @@ class _Dial:
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     dial = _Dial(stage)
-    per_second = _swings(stage) / _meeting(stage)
+    per_second = _swings() / _meeting(stage)
     for index in range(stage.count):
         t = index / stage.fps
         u = min(max(0.0, t - _START), _meeting(stage))
@@ -108,7 +111,7 @@ def score(stage: Stage) -> Sound:
     """Each pendulum rings whenever it is back on the right."""
     tape = sound.Tape(stage.seconds)
     meeting = _meeting(stage)
-    for index, swings in enumerate(_swings(stage)):
+    for index, swings in enumerate(_swings()):
         for ring in range(int(swings) + 1):
             at = _START + meeting * ring / float(swings)
             tape.lay(sound.bell(_NOTES[index], 3.4, 0.7), at, 0.13, -0.8 + 1.6 * index / (_COUNT - 1))
@@ -119,6 +122,7 @@ def score(stage: Stage) -> Sound:
 
 
 def still(stage: Stage) -> Picture:
+    """The picture for poster and billboard."""
     upright = stage.height > stage.width
     moment = _START + _meeting(stage) * 0.064
     short = Stage(stage.width, stage.height, 30, 45.0, stage.seed)
@@ -149,7 +153,5 @@ FILM = Film(
     quality=16,
     preset="superfast",
     lettering=Title("Fifteen\nBells", poster_y=0.14, poster_height=0.058, ink=Ink(0.075, 0.36), shade=0.2),
-    cues=(
-        Cue("Fifteen Bells,\nOne Appointment", 0.7, 4.6, height=0.052, ink=Ink(0.07, 0.4), y=0.16, writing=1.8),
-    ),
+    cues=(Cue("Fifteen Bells,\nOne Appointment", 0.7, 4.6, height=0.052, ink=Ink(0.07, 0.4), y=0.16, writing=1.8),),
 )

@@ -89,6 +89,7 @@ def _depth(stage: Stage, t: float) -> float:
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     directions = max(96, round(stage.width * 1.4))
     per_e = directions / (2 * np.pi)
     strip = _strip(directions, _WIDEST * 1.35, _NARROWEST)
@@ -123,7 +124,12 @@ def score(stage: Stage) -> Sound:
     motif = (62, 69, 74, 77, 76, 69, 65, 72)
     at, index = 2.5, 0
     while at < length - 6:
-        tape.lay(sound.bell(motif[index % 8] + (12 if index % 5 == 4 else 0), 4.0, 0.6), at, 0.17, float(rng.uniform(-0.7, 0.7)))
+        tape.lay(
+            sound.bell(motif[index % 8] + (12 if index % 5 == 4 else 0), 4.0, 0.6),
+            at,
+            0.17,
+            float(rng.uniform(-0.7, 0.7)),
+        )
         at += 1.35
         index += 1
     for note in (50, 57, 62, 66, 69):

@@ -38,7 +38,9 @@ def _lives(stage: Stage) -> Iterator[tuple[float, Array]]:
     t = _EVENING + 2.2
     while t < stage.seconds:
         yield t, cells
-        around = sum(np.roll(cells, (dy, dx), (0, 1)).astype(np.int8) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx)
+        around = sum(
+            np.roll(cells, (dy, dx), (0, 1)).astype(np.int8) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx
+        )
         cells = (around == 3) | (cells & (around == 2))
         t += 1 / _speed(t, stage.seconds)
 
@@ -65,12 +67,18 @@ class _House:
         pane_x = (fx > 0.22) & (fx < 0.80) & ~((fx > 0.485) & (fx < 0.535))
         self.pane = (pane_y[:, None] & pane_x[None, :])[..., None]
         sill = ((fy > 0.86) & (fy < 0.93))[:, None] & ((fx > 0.16) & (fx < 0.86))[None, :]
-        wall = ramp([(0, "#141829"), (1, "#23243a")], stage.height)[:, None, :] * np.ones((1, stage.width, 1), np.float32)
+        wall = ramp([(0, "#141829"), (1, "#23243a")], stage.height)[:, None, :] * np.ones(
+            (1, stage.width, 1), np.float32
+        )
         wall += (clouds(stage.height, stage.width, stage.rng("wall"), 0.9)[..., None] - 0.5) * 0.035
         wall += np.where(sill, 0.035, 0.0)[..., None].astype(np.float32)
         self.wall = np.clip(wall, 0, 1).astype(np.float32)
-        lamps = np.array([rgb(colour) for colour in ("#ffd27a", "#ffbe5c", "#ffe2a6", "#f7a64b", "#fff0cf", "#9fd0ff", "#ff9f80")])
-        self.lamp = lamps[rng.choice(len(lamps), (rows, columns), p=(0.3, 0.24, 0.18, 0.12, 0.08, 0.05, 0.03))].astype(np.float32)
+        lamps = np.array(
+            [rgb(colour) for colour in ("#ffd27a", "#ffbe5c", "#ffe2a6", "#f7a64b", "#fff0cf", "#9fd0ff", "#ff9f80")]
+        )
+        self.lamp = lamps[rng.choice(len(lamps), (rows, columns), p=(0.3, 0.24, 0.18, 0.12, 0.08, 0.05, 0.03))].astype(
+            np.float32
+        )
         self.dark = rgb("#0a0c15") * (0.7 + 0.6 * rng.random((rows, columns, 1), dtype=np.float32))
         self.curtain = (0.72 + 0.28 * rng.random((rows, columns, 1), dtype=np.float32)).astype(np.float32)
 
@@ -79,7 +87,7 @@ class _House:
         level = light[..., None]
         window = self.dark + (self.lamp * self.curtain - self.dark) * level
         # Light spills onto the wall around a window: the lamps, blurred over three windows.
-        spill = self.lamp * level
+        spill: Array = self.lamp * level
         for axis in (0, 1):
             spill = (np.roll(spill, 1, axis) + 2 * spill + np.roll(spill, -1, axis)) / 4
         across = np.take(window, self.column, 1)
@@ -89,6 +97,7 @@ class _House:
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     house = _House(stage)
     lives = _lives(stage)
     bed = _bedtimes(stage)
@@ -132,7 +141,9 @@ def score(stage: Stage) -> Sound:
         chosen = born[rng.permutation(len(born))[: 1 + (len(born) > 12) + (len(born) > 40)]]
         for row, column in chosen:
             note = scale[(int(column) * len(scale)) // _COLUMNS]
-            tape.lay(sound.pluck(note, 1.5, 0.5), t, 0.16 + 0.1 * float(rng.random()), int(column) / _COLUMNS * 1.6 - 0.8)
+            tape.lay(
+                sound.pluck(note, 1.5, 0.5), t, 0.16 + 0.1 * float(rng.random()), int(column) / _COLUMNS * 1.6 - 0.8
+            )
             del row
     third = stage.seconds / 3
     for part, chord in enumerate(((45, 57, 60, 64), (41, 57, 60, 67), (38, 50, 57, 65))):
@@ -143,11 +154,14 @@ def score(stage: Stage) -> Sound:
 
 
 def still(stage: Stage) -> Picture:
+    """The picture for poster and billboard."""
     rows = 27 if stage.height > stage.width else 18
     columns = round(rows * stage.width / stage.height)
     house = _House(stage, columns, rows)
     rng = stage.rng("still")
-    light = (rng.random((rows, columns)) < 0.16).astype(np.float32) * (0.55 + 0.45 * rng.random((rows, columns), dtype=np.float32))
+    light = (rng.random((rows, columns)) < 0.16).astype(np.float32) * (
+        0.55 + 0.45 * rng.random((rows, columns), dtype=np.float32)
+    )
     return house.paint(light)
 
 

@@ -26,7 +26,8 @@ def _ridge(stage: Stage, layer: int) -> Array:
     rng = stage.rng(f"ridge {layer}")
     x = np.linspace(0, 2 * np.pi, stage.width * 2, endpoint=False)
     line = sum(
-        rng.normal() / (k ** (1.35 - 0.09 * layer)) * np.sin(k * x + rng.uniform(0, 6.3)) for k in range(1, 14 + 6 * layer)
+        rng.normal() / (k ** (1.35 - 0.09 * layer)) * np.sin(k * x + rng.uniform(0, 6.3))
+        for k in range(1, 14 + 6 * layer)
     )
     line = np.asarray(line, np.float32)
     line /= np.abs(line).max()
@@ -77,9 +78,9 @@ class _Valley:
         rows = int(self.stage.height * 0.62)
         part = self.cloud[:rows, shift : shift + self.stage.width] * np.float32(0.25 + 0.4 * moment)
         for plane, lit in zip(planes[:, :rows], _between("#3a3a6e", "#ffe9dc", moment), strict=True):
-            plane += (lit - plane) * part
-            if moment < 0.45:
-                plane += self.stars[:rows] * np.float32(1 - span(moment, 0.0, 0.45))
+            _mix(plane, lit, part)
+        if moment < 0.45:
+            planes[:, :rows] += self.stars[:rows] * np.float32(1 - span(moment, 0.0, 0.45))
 
     def _sun(self, planes: Array, moment: float) -> None:
         dx, dy = self.x - np.float32(0.23), self.y - np.float32(0.24 - 0.42 * moment**1.15)
@@ -88,15 +89,18 @@ class _Valley:
         close = (np.exp(-(dx * dx) / 0.02) * (0.34 * strength)) * np.exp(-(dy * dy) / 0.02)
         disc = np.clip((0.066 - np.sqrt(dx * dx + dy * dy)) * 125, 0, 1) * np.float32(span(moment, 0.05, 0.3))
         for plane, far, near, face in zip(planes, (1.0, 0.55, 0.25), (1.0, 0.75, 0.4), (1.0, 0.955, 0.82), strict=True):
-            plane += wide * np.float32(far) + close * np.float32(near)
-            plane += (np.float32(face) - plane) * disc
+            np.add(plane, wide * np.float32(far) + close * np.float32(near), out=plane)
+            _mix(plane, face, disc)
 
     def _hills(self, planes: Array, layer: int, drift: float, haze: Array, near: Array) -> None:
         depth = (layer + 0.6) / (_RIDGES - 0.4)
         shift = drift * self.stage.width * (0.05 + 0.11 * layer)
         whole, part = int(shift), np.float32(shift - int(shift))
         strip = self.ridges[layer]
-        outline = strip[whole : whole + self.stage.width] * (1 - part) + strip[whole + 1 : whole + 1 + self.stage.width] * part
+        outline = (
+            strip[whole : whole + self.stage.width] * (1 - part)
+            + strip[whole + 1 : whole + 1 + self.stage.width] * part
+        )
         top = max(0, int((float(outline.min()) + 0.5) * self.stage.height) - 1)
         # Rows below the lowest point of the next range will be painted over by it.
         lowest = float(self.ridges[layer + 1].max()) if layer + 1 < _RIDGES else 0.5
@@ -106,7 +110,7 @@ class _Valley:
         fog = (1 - np.exp(np.minimum(-below, 0) * (5.0 + 2.5 * layer)) * (1 - 0.45 * depth)) * (0.95 - 0.62 * depth)
         for plane, far, close in zip(planes[:, top:end], haze, near, strict=True):
             body = far * (1 - depth) + close * depth
-            plane += (np.float32(body) + fog * np.float32(far - body) - plane) * cover
+            _mix(plane, np.float32(body) + fog * np.float32(far - body), cover)
 
     def _window(self, planes: Array, moment: float) -> None:
         """Somebody is up after all."""
@@ -116,7 +120,14 @@ class _Valley:
             glow = np.exp(-(dx * dx + dy * dy) / 0.0022) * 0.5 + np.exp(-(dx**4 + dy**4) / 1.2e-9)
             glow = np.minimum(glow * lit, 1)
             for plane, colour in zip(planes, (1.0, 0.78, 0.38), strict=True):
-                plane += (np.float32(colour) - plane) * glow
+                _mix(plane, colour, glow)
+
+
+def _mix(plane: Array, colour: Array | float, amount: Array) -> None:
+    """Move a plane towards a colour in place, by as much as `amount` says."""
+    difference = np.subtract(np.float32(colour) if isinstance(colour, float) else colour, plane)
+    difference *= amount
+    plane += difference
 
 
 def _between(night: str, morning: str, moment: float) -> Array:
@@ -165,6 +176,7 @@ def _bird(rng: np.random.Generator) -> Sound:
 
 
 def still(stage: Stage) -> Picture:
+    """The picture for poster and billboard."""
     return np.ascontiguousarray(np.moveaxis(_Valley(stage).paint(0.5, 0.2), 0, 2))
 
 

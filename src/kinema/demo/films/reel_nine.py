@@ -30,7 +30,11 @@ class _Coast:
         cloud = clouds(stage.height, stage.width, stage.rng("sky"), 1.9)
         self.cloud = smooth(cloud, 0.38, 0.75)
         distance = np.hypot(self.y - self.moon[0], self.x - self.moon[1])
-        sky = 0.085 + 0.10 * np.exp(-((self.y - _HORIZON) ** 2) / 0.05) + 0.34 * np.exp(-distance / 0.16) * (0.45 + 0.55 * self.cloud)
+        sky = (
+            0.085
+            + 0.10 * np.exp(-((self.y - _HORIZON) ** 2) / 0.05)
+            + 0.34 * np.exp(-distance / 0.16) * (0.45 + 0.55 * self.cloud)
+        )
         sky += 0.05 * self.cloud
         self.disc = np.clip((0.043 - distance) * stage.height + 0.5, 0, 1)
         sky += (0.80 - sky) * self.disc * (1 - 0.35 * self.cloud)
@@ -49,13 +53,20 @@ class _Coast:
         rng = stage.rng("rock")
         rough = sum(np.sin(angle * k + rng.uniform(0, 6)) / k for k in range(2, 50))
         dx = self.x - self.tower
-        rock = 0.245 - 0.11 * np.exp(-(dx**2) / 0.03) - 0.05 * np.exp(-((dx - 0.22) ** 2) / 0.01) + 0.010 * np.asarray(rough, np.float32)
+        rock = (
+            0.245
+            - 0.11 * np.exp(-(dx**2) / 0.03)
+            - 0.05 * np.exp(-((dx - 0.22) ** 2) / 0.01)
+            + 0.010 * np.asarray(rough, np.float32)
+        )
         rock = rock + 0.5 * smooth(np.abs(dx - 0.06), 0.26, 0.52)
         solid = np.clip((self.y - rock) * unit + 0.5, 0, 1)
         half = 0.020 + 0.013 * (self.y - _LAMP) / 0.30
         tower = np.clip((half - np.abs(dx)) * unit + 0.5, 0, 1) * ((self.y > _LAMP + 0.018) & (self.y < 0.16))
         gallery = np.clip((0.029 - np.abs(dx)) * unit + 0.5, 0, 1) * (np.abs(self.y - _LAMP - 0.02) < 0.005)
-        roof = np.clip((0.018 - np.abs(dx) * 1.0 + (self.y - _LAMP + 0.018) * 0.9) * unit, 0, 1) * (np.abs(self.y - _LAMP + 0.025) < 0.011)
+        roof = np.clip((0.018 - np.abs(dx) * 1.0 + (self.y - _LAMP + 0.018) * 0.9) * unit, 0, 1) * (
+            np.abs(self.y - _LAMP + 0.025) < 0.011
+        )
         out: Array = np.maximum.reduce([solid, tower, gallery, roof]).astype(np.float32)
         return out
 
@@ -70,10 +81,16 @@ class _Coast:
         # The beam: a wedge to the side on which the lamp looks, longest when it looks across.
         side = np.sin(turn)
         sharp = np.maximum(0, lamp_x / far * np.sign(side))
-        beam = np.maximum(0, 1 - np.abs(lamp_y) / (0.010 + 0.085 * far)) * sharp**6 * np.exp(-far / (0.25 + 1.2 * abs(side)))
+        beam = (
+            np.maximum(0, 1 - np.abs(lamp_y) / (0.010 + 0.085 * far))
+            * sharp**6
+            * np.exp(-far / (0.25 + 1.2 * abs(side)))
+        )
         picture += beam * (0.28 + 0.5 * fog) * np.float32(abs(side) ** 0.7)
         flash = max(0.0, towards) ** 24
-        picture += np.exp(-far / 0.018) * np.float32(0.55 + 0.6 * abs(side)) + np.exp(-far / 0.22) * np.float32(0.75 * flash)
+        picture += np.exp(-far / 0.018) * np.float32(0.55 + 0.6 * abs(side)) + np.exp(-far / 0.22) * np.float32(
+            0.75 * flash
+        )
         self._sea(picture, t, abs(side), flash)
         picture *= 1 - self.solid * np.float32(0.86 - 0.3 * flash)
         picture += self.solid * (0.018 + 0.14 * np.exp(-far / 0.05) * np.float32(0.4 + flash))
@@ -108,12 +125,16 @@ class _Stock:
         self.rng = rng
         count = stage.count + 1
         self.flicker = 1 + 0.03 * wander(count, stage.rng("flicker"), 1) + 0.05 * wander(count, stage.rng("lamp"), 15)
-        self.weave = np.round(np.stack([wander(count, stage.rng("x"), 5), wander(count, stage.rng("y"), 3)]) * 1.5 * unit).astype(int)
+        self.weave = np.round(
+            np.stack([wander(count, stage.rng("x"), 5), wander(count, stage.rng("y"), 3)]) * 1.5 * unit
+        ).astype(int)
         self.damp = smooth(clouds(stage.height, stage.width, stage.rng("damp"), 1.3, 2), 0.62, 0.70)
         self.damp = self.damp - blur(self.damp, 6 * unit)
         y, x = grid(stage.height, stage.width)
         self.edge = 1 - 0.5 * smooth(np.maximum(np.abs(y) * 2, np.abs(x) * 2 * stage.height / stage.width), 0.80, 1.06)
-        self.mark = np.clip((0.018 - np.hypot(y + 0.40, x - stage.width / stage.height / 2 + 0.13)) * stage.height, 0, 1)
+        self.mark = np.clip(
+            (0.018 - np.hypot(y + 0.40, x - stage.width / stage.height / 2 + 0.13)) * stage.height, 0, 1
+        )
 
     def expose(self, picture: Array, index: int, mark: bool) -> Frame:
         height, width = self.stage.height, self.stage.width
@@ -157,6 +178,7 @@ def _leader(stage: Stage, t: float) -> Array:
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     coast, stock = _Coast(stage), _Stock(stage)
     for index in range(stage.count):
         t = index / stage.fps
@@ -169,7 +191,9 @@ def frames(stage: Stage) -> Iterator[Frame]:
         picture *= np.float32(span(t, _LEADER, _LEADER + 1.4))
         # The reel runs out: the last frames are fogged by daylight.
         fog = span(t, stage.seconds - 1.7, stage.seconds - 0.7)
-        picture += np.float32(1.1 * fog) * smooth(coast.x + 0.9 - 2.4 * fog * coast.x, -0.4, 1.0) + np.float32(0.5 * fog * fog)
+        picture += np.float32(1.1 * fog) * smooth(coast.x + 0.9 - 2.4 * fog * coast.x, -0.4, 1.0) + np.float32(
+            0.5 * fog * fog
+        )
         dark = span(left, 0.0, 0.35)
         yield stock.expose(picture * np.float32(dark), index, mark=0.2 < (left - 4.0) % 1.6 < 0.4 and 3.5 < left < 6.5)
 
@@ -215,7 +239,9 @@ def score(stage: Stage) -> Sound:
 def _wow(samples: Sound) -> Sound:
     """Play a recording on a motor that is a little too slow and a little too fast in turn."""
     t = np.arange(len(samples)) / sound.RATE
-    place = np.arange(len(samples)) + sound.RATE * (0.0045 * np.sin(2 * np.pi * 0.55 * t) + 0.00022 * np.sin(2 * np.pi * 6.3 * t))
+    place = np.arange(len(samples)) + sound.RATE * (
+        0.0045 * np.sin(2 * np.pi * 0.55 * t) + 0.00022 * np.sin(2 * np.pi * 6.3 * t)
+    )
     sides = [np.interp(place, np.arange(len(samples)), samples[:, side]) for side in (0, 1)]
     return np.stack(sides, axis=1).astype(np.float32)
 
@@ -224,6 +250,7 @@ _TONE = ramp([(0, "#07080a"), (0.5, "#7c8083"), (1, "#f3efe4")], 256)
 
 
 def still(stage: Stage) -> Picture:
+    """The picture for poster and billboard."""
     picture = _Coast(stage).paint(1.15)
     noise = stage.rng("still grain").standard_normal(picture.shape, dtype=np.float32)
     picture = picture + blur(noise, 0.8) * 0.11
@@ -239,7 +266,11 @@ FILM = Film(
     ),
     year=1938,
     genres=("Found footage", "Sea"),
-    credits=(Credit("Photography", "Unknown"), Credit("Water damage", "The North Sea"), Credit("Lamp", "One turn in six seconds")),
+    credits=(
+        Credit("Photography", "Unknown"),
+        Credit("Water damage", "The North Sea"),
+        Credit("Lamp", "One turn in six seconds"),
+    ),
     seed=1938,
     seconds=30,
     frames=frames,
@@ -248,7 +279,9 @@ FILM = Film(
     pixels="gray",
     quality=25,
     preset="superfast",
-    lettering=Title("Reel\nNine", colour="#f3efe4", poster_y=0.8, shade=0.35, poster_height=0.085, ink=Ink(0.11, 0.4, 1.55)),
+    lettering=Title(
+        "Reel\nNine", colour="#f3efe4", poster_y=0.8, shade=0.35, poster_height=0.085, ink=Ink(0.11, 0.4, 1.55)
+    ),
     cues=(
         Cue("Reel Nine", 4.6, 8.6, x=0.30, y=0.80, height=0.07, ink=Ink(0.10, 0.45), colour="#e9e5da"),
         Cue("Found damp", 5.8, 8.6, x=0.30, y=0.89, height=0.03, ink=Ink(0.12, 0.6), colour="#e9e5da", writing=1.0),

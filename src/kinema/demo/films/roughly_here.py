@@ -48,7 +48,16 @@ def _map(height: int, width: int, stage: Stage) -> Picture:
     x = (np.linspace(0, 1, width, dtype=np.float32)[None, :] - _CROSS[1]) * width / height
     land += 0.12 * np.exp(-(y * y + x * x) / 0.01)
     wash = ramp(
-        [(-1, "#7fa9ad"), (-0.25, "#a5c6c0"), (-0.02, "#cfe0cf"), (0.0, "#e9e0bd"), (0.12, "#d5d6a0"), (0.35, "#c3b681"), (0.6, "#b08f68"), (1, "#f1e9dc")],
+        [
+            (-1, "#7fa9ad"),
+            (-0.25, "#a5c6c0"),
+            (-0.02, "#cfe0cf"),
+            (0.0, "#e9e0bd"),
+            (0.12, "#d5d6a0"),
+            (0.35, "#c3b681"),
+            (0.6, "#b08f68"),
+            (1, "#f1e9dc"),
+        ],
         2048,
     )
     picture = wash[np.clip((land + 1) * 1023.5, 0, 2047).astype(np.int32)]
@@ -89,7 +98,9 @@ def _wear(picture: Picture, stage: Stage, unit: float) -> None:
     picture += ((clouds(height, width, stage.rng("fibre"), 0.45, 20) - 0.5) * 0.09)[..., None]
     for axis, fold in ((x, width / 4), (x, width / 2), (x, width * 3 / 4), (y, height / 2)):
         away = axis - fold
-        picture += (np.exp(-np.abs(away) / (7 * unit)) * np.sign(away) * 0.07 + np.exp(-((away / (1.6 * unit)) ** 2)) * 0.09)[..., None]
+        picture += (
+            np.exp(-np.abs(away) / (7 * unit)) * np.sign(away) * 0.07 + np.exp(-((away / (1.6 * unit)) ** 2)) * 0.09
+        )[..., None]
     ring = np.abs(np.hypot(y - height * 0.78, x - width * 0.36) - 105 * unit)
     picture -= (np.clip(1 - ring / (7 * unit), 0, 1) * 0.12)[..., None] * (1 - rgb("#a8743c"))
 
@@ -126,6 +137,7 @@ class _Hand:
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     height = max(200, stage.height * 3)
     width = height * 3 // 2
     sheet = np.ascontiguousarray(np.moveaxis(_map(height, width, stage) * 255, 2, 0))
@@ -178,6 +190,7 @@ def score(stage: Stage) -> Sound:
 
 
 def still(stage: Stage) -> Picture:
+    """The picture for poster and billboard."""
     height = round(stage.height * (1.9 if stage.height > stage.width else 2.2))
     width = height * 3 // 2
     sheet = _map(height, width, stage)
@@ -206,6 +219,8 @@ FILM = Film(
     still=still,
     quality=19,
     preset="superfast",
-    lettering=Title("Roughly\nHere", colour="#2a2530", poster_y=0.82, shade=-0.8, poster_height=0.075, ink=Ink(0.12, 0.34, 1.6)),
+    lettering=Title(
+        "Roughly\nHere", colour="#2a2530", poster_y=0.82, shade=-0.8, poster_height=0.075, ink=Ink(0.12, 0.34, 1.6)
+    ),
     cues=(Cue("Roughly Here", 0.8, 4.6, colour="#2a2530", height=0.085, ink=Ink(0.11, 0.4)),),
 )

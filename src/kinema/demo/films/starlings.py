@@ -28,7 +28,9 @@ class _Flock:
         self.wave = rng.normal(0, 1.35, (4, 3, 3)).astype(np.float32)
         self.turn = rng.uniform(0, 6.3, (4, 3)).astype(np.float32)
         self.pace = rng.uniform(0.25, 0.6, (4, 3)).astype(np.float32)
-        self.perch = np.stack([rng.uniform(-1.1, 1.1, birds), 0.262 + rng.choice([0, 0.021, 0.043], birds)]).astype(np.float32)
+        self.perch = np.stack([rng.uniform(-1.1, 1.1, birds), 0.262 + rng.choice([0, 0.021, 0.043], birds)]).astype(
+            np.float32
+        )
 
     def at(self, t: float, length: float) -> tuple[Array, Array, Array]:
         """Where the birds are: (y, x) in picture heights from the centre, and how near each is (about 1)."""
@@ -62,7 +64,9 @@ class _Evening:
         height, width = stage.height, stage.width
         y, x = grid(height, width)
         cloud = clouds(height, width, stage.rng("sky"), 1.75)
-        streaks = smooth(np.roll(cloud, 40, 0) * 0.6 + clouds(height, width, stage.rng("streaks"), 1.4, 3) * 0.4, 0.45, 0.72)
+        streaks = smooth(
+            np.roll(cloud, 40, 0) * 0.6 + clouds(height, width, stage.rng("streaks"), 1.4, 3) * 0.4, 0.45, 0.72
+        )
         low = np.exp(-((y - 0.30) ** 2) / 0.03)
         depth = np.clip(y + 0.5 + (cloud - 0.5) * 0.10, 0, 1)
         self.skies = []
@@ -106,11 +110,17 @@ def _birds(stage: Stage, flock: _Flock, t: float, length: float) -> Array:
     unit = stage.height / 720
     for share in (0.0, 0.5, 1.0):
         py, px = y + (before_y - y) * share, x + (before_x - x) * share
-        splat(shade, (py + 0.5) * stage.height, px * stage.height + stage.width / 2, near * np.float32(0.50 * max(unit, 0.6)))
+        splat(
+            shade,
+            (py + 0.5) * stage.height,
+            px * stage.height + stage.width / 2,
+            near * np.float32(0.50 * max(unit, 0.6)),
+        )
     return np.exp(-1.15 * np.minimum(shade, 2.2))
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     flock, evening = _Flock(stage), _Evening(stage)
     backdrop, painted = evening.paint(0.0), 0
     for index in range(stage.count):
@@ -127,10 +137,18 @@ def score(stage: Stage) -> Sound:
     tape = sound.Tape(stage.seconds)
     length = stage.seconds
     rng = stage.rng("score")
-    chords = ((40, 52, 59, 64, 67), (36, 48, 55, 64, 67), (45, 52, 57, 60, 64), (38, 50, 57, 62, 66), (40, 52, 59, 64, 68))
+    chords = (
+        (40, 52, 59, 64, 67),
+        (36, 48, 55, 64, 67),
+        (45, 52, 57, 60, 64),
+        (38, 50, 57, 62, 66),
+        (40, 52, 59, 64, 68),
+    )
     part = length / len(chords)
     for index, chord in enumerate(chords):
-        tape.lay(sound.pad(chord, part + 5, 2.6, 4.5, (1, 0.6, 0.42, 0.3, 0.2, 0.14, 0.1, 0.07)), index * part - 0.5, 0.5)
+        tape.lay(
+            sound.pad(chord, part + 5, 2.6, 4.5, (1, 0.6, 0.42, 0.3, 0.2, 0.14, 0.1, 0.07)), index * part - 0.5, 0.5
+        )
     line = ((2.5, 71), (6.0, 76), (9.0, 74), (12.0, 79), (15.0, 76), (18.5, 83), (21.5, 79), (25.0, 76), (28.5, 80))
     for at, note in line:
         if at < length - 3:
@@ -146,6 +164,7 @@ def score(stage: Stage) -> Sound:
 
 
 def still(stage: Stage) -> Picture:
+    """The flock in mid-film, with more birds, since here nobody has to wait for them."""
     small = Stage(stage.width, stage.height, stage.fps, 34.0, stage.seed)
     backdrop = _Evening(small).paint(0.42)
     flock = _Flock(small, 16_000)
@@ -170,7 +189,11 @@ FILM = Film(
     ),
     year=2024,
     genres=("Nature", "Dance"),
-    credits=(Credit("Cast", "9,000 starlings"), Credit("Choreography", "Four folded sines"), Credit("Wires", "The telephone company")),
+    credits=(
+        Credit("Cast", "9,000 starlings"),
+        Credit("Choreography", "Four folded sines"),
+        Credit("Wires", "The telephone company"),
+    ),
     seed=9001,
     seconds=34,
     frames=frames,
@@ -178,6 +201,8 @@ FILM = Film(
     still=still,
     fps=25,
     quality=17,
-    lettering=Title("Rehearsal\nfor\nStarlings", poster_y=0.76, poster_height=0.06, shade=0.25, ink=Ink(0.09, 0.32, 1.6)),
+    lettering=Title(
+        "Rehearsal\nfor\nStarlings", poster_y=0.76, poster_height=0.06, shade=0.25, ink=Ink(0.09, 0.32, 1.6)
+    ),
     cues=(Cue("Rehearsal for Starlings", 0.8, 5.4, height=0.058, ink=Ink(0.08, 0.42), y=0.2),),
 )

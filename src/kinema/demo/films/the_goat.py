@@ -47,8 +47,7 @@ def _frame_lines(height: int, width: int) -> Array:
         edge = np.abs(np.minimum(to_sides, to_corner))
         out = np.maximum(out, np.clip((weight / 2 - edge) * height + 0.5, 0, 1))
     scroll = np.hypot(y - 0.082, x - 0.082)
-    out = np.maximum(out, np.clip((0.012 - np.abs(scroll - 0.022) * 4) * height / 4 + 0.2, 0, 1))
-    return out
+    return np.maximum(out, np.clip((0.012 - np.abs(scroll - 0.022) * 4) * height / 4 + 0.2, 0, 1))
 
 
 def _card(height: int, width: int, words: str, small: str) -> Array:
@@ -110,6 +109,7 @@ class _Print:
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     worn = _Print(stage)
     edges = _starts(stage)
     shown, card = -1, np.zeros((stage.height, stage.width), np.float32)
@@ -157,12 +157,16 @@ def score(stage: Stage) -> Sound:
     end = edges[-2] + 0.4
     for number, notes in enumerate(((60, 64, 67, 70), (58, 62, 65), (57, 60, 65), (53, 57, 60, 65, 77))):
         for note in notes:
-            tape.lay(sound.piano(note, 2.4, 0.7), end + 0.62 * number + float(rng.uniform(0, 0.03)), 0.16, (note - 62) / 40)
+            tape.lay(
+                sound.piano(note, 2.4, 0.7), end + 0.62 * number + float(rng.uniform(0, 0.03)), 0.16, (note - 62) / 40
+            )
     tape.hall(0.9, 0.22, 2600)
     # An old room: the projector behind the wall, the surface noise of the disc.
     tape.lay(sound.hiss(stage.seconds, rng, 900, 3200), 0, 0.008)
     turns = sound.seconds(stage.seconds) * 18
-    tape.lay((np.exp(-((turns % 1.0) * 9)) * sound.hiss(stage.seconds, rng, 1200, 4000)).astype(np.float32), 0, 0.013, 0.3)
+    tape.lay(
+        (np.exp(-((turns % 1.0) * 9)) * sound.hiss(stage.seconds, rng, 1200, 4000)).astype(np.float32), 0, 0.013, 0.3
+    )
     return tape.master(0.12, 0.3, 1.8)
 
 
@@ -217,7 +221,11 @@ FILM = Film(
     ),
     year=1923,
     genres=("Comedy", "Silent"),
-    credits=(Credit("The goat", "Uncredited"), Credit("Piano", "An upright of good will"), Credit("Restoration", "Kinema Studio")),
+    credits=(
+        Credit("The goat", "Uncredited"),
+        Credit("Piano", "An upright of good will"),
+        Credit("Restoration", "Kinema Studio"),
+    ),
     seed=1923,
     seconds=43,
     frames=frames,

@@ -100,7 +100,11 @@ class _Chart:
         dye = 1 - np.exp(-3.6 * steps**1.15)
         through_cold = 1 + (cold / paper - 1) * dye[:, None]
         through_warm = 1 + (warm / paper - 1) * dye[:, None]
-        self.lut = np.clip(paper * through_cold[:, None, :] * through_warm[None, :, :] * 255, 0, 255).astype(np.uint8).reshape(-1, 3)
+        self.lut = (
+            np.clip(paper * through_cold[:, None, :] * through_warm[None, :, :] * 255, 0, 255)
+            .astype(np.uint8)
+            .reshape(-1, 3)
+        )
         rng = stage.rng("paper")
         self.tooth = (clouds(stage.height, stage.width, rng, 0.5, 8) - 0.5) * 0.06 + 0.03
         self._grid(stage)
@@ -120,7 +124,8 @@ class _Chart:
         a = np.minimum(cold + self.tooth, 1) * np.float32(127 * (1 - white))
         b = np.minimum(warm, 1) * np.float32(127 * (1 - white))
         index = a.astype(np.int32) * 128 + b.astype(np.int32)
-        return self.lut[index]
+        chart: Frame = self.lut[index]
+        return chart
 
 
 def _points(stage: Stage) -> int:
@@ -128,6 +133,7 @@ def _points(stage: Stage) -> int:
 
 
 def frames(stage: Stage) -> Iterator[Frame]:
+    """The film, frame by frame."""
     wind, chart = _Wind(stage), _Chart(stage)
     fronts = [_Front(stage, name, _points(stage)) for name in ("cold", "warm")]
     for index in range(stage.count):
@@ -192,7 +198,11 @@ FILM = Film(
     ),
     year=2025,
     genres=("Science", "Abstract"),
-    credits=(Credit("Cold front", "26,000 points"), Credit("Warm front", "26,000 points"), Credit("Forecast", "Marimba")),
+    credits=(
+        Credit("Cold front", "26,000 points"),
+        Credit("Warm front", "26,000 points"),
+        Credit("Forecast", "Marimba"),
+    ),
     seed=1013,
     seconds=38,
     frames=frames,
@@ -203,7 +213,12 @@ FILM = Film(
     quality=19,
     preset="superfast",
     lettering=Title(
-        "Weather\nfor\nBeginners", colour="#1d2c4a", poster_y=0.17, poster_height=0.055, shade=-0.75, ink=Ink(0.11, 0.32, 1.55)
+        "Weather\nfor\nBeginners",
+        colour="#1d2c4a",
+        poster_y=0.17,
+        poster_height=0.055,
+        shade=-0.75,
+        ink=Ink(0.11, 0.32, 1.55),
     ),
     cues=(Cue("Weather for Beginners", 0.5, 4.8, colour="#1d2c4a", height=0.055, ink=Ink(0.10, 0.42)),),
 )
