@@ -17,14 +17,14 @@ import mmap
 import os
 from pathlib import Path
 
+from kinema.http.exchange import JOIN_BYTES
 from kinema.services.edge.slices import Slice
 
-_COPIED = 16 * 1024  # bytes up to which reading costs less than sending a view (measured: benchmarks/http_edge.py)
 _PROBE_EVERY = 256 * 1024  # bytes between probed pages
 _LOOK_SECONDS = 1.0  # how often the file's size and time of change are looked at
 _HASH_CHUNK = 256 * 1024
 
-_scratch = memoryview(bytearray(_COPIED))
+_scratch = memoryview(bytearray(JOIN_BYTES))
 _probe = bytearray(1)
 
 
@@ -117,7 +117,7 @@ class Slot:
                 if self._stamp != (status.st_size, status.st_mtime_ns):
                     return None
                 self._looked_at = now
-            if end - start <= _COPIED:
+            if end - start <= JOIN_BYTES:  # the connection copies these behind their head anyway, so they are read
                 buffer = _scratch[: end - start]
                 if os.preadv(file, (buffer,), start, self._flags) != end - start:
                     return None
