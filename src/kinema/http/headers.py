@@ -29,11 +29,13 @@ class Headers:
     have their further values in a list beside it. Iterating yields every pair; values of one name keep their order.
     """
 
-    __slots__ = ("_first", "_more")
+    __slots__ = ("_first", "_more", "memo")
 
     def __init__(self, first: dict[bytes, bytes], more: Fields = ()) -> None:
         self._first = first
         self._more = more
+        # Room for what a handler derived from these fields: requests with the same block share one object (known.py).
+        self.memo: object = None
 
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "Headers":

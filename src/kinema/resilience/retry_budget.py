@@ -27,8 +27,8 @@ class RetryBudget:
 
     def called(self) -> None:
         """Count a first attempt."""
-        tokens = self._tokens + self._ratio
-        self._tokens = min(self._most, tokens)
+        if self._tokens < self._most:
+            self._tokens += self._ratio
 
     def take(self) -> bool:
         """Take a token for a retry; False: there is none, give the failure to the caller."""

@@ -15,6 +15,13 @@ def new_trace_id() -> str:
     return f"{random.getrandbits(128) or 1:032x}"
 
 
+def new_trace() -> tuple[str, bytes]:
+    """Return a new trace id and the header value for its first call: `traceparent(new_trace_id())` by one draw."""
+    digits = f"{random.getrandbits(192) or 1:048x}"
+    trace_id = digits[:32]
+    return trace_id, f"00-{trace_id}-{digits[32:]}-01".encode()
+
+
 def trace_id_of(traceparent: bytes | None) -> str | None:
     """Return the trace id of a valid header value, else None."""
     found = _FORM.fullmatch(traceparent) if traceparent else None

@@ -127,7 +127,7 @@ class Events:
             await self._clock.sleep(_PING_SECONDS)
             for listener in tuple(self._listeners):
                 try:
-                    await self._sessions.verify(listener.passage.secret)
+                    await self._sessions.verify(listener.passage.reading.secret)
                 except Unauthenticated:
                     self._drop(listener)
                 except KinemaError as error:

@@ -6,6 +6,8 @@ from kinema.core import problem
 from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
 from kinema.http import Exchange
+from kinema.resilience.deadline import HEADER as DEADLINE
+from kinema.services.gateway.reading import reading_of
 from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Session
 
@@ -21,7 +23,7 @@ _log = get_logger(__name__)
 class Lane:
     """A route with the filters that apply to it, chosen once when the gateway starts."""
 
-    __slots__ = ("endpoint", "inbound", "outbound", "route")
+    __slots__ = ("deadline", "endpoint", "inbound", "outbound", "route")
 
     def __init__(
         self,
@@ -31,6 +33,7 @@ class Lane:
         outbound: tuple[ApplyOutbound, ...],
     ) -> None:
         self.route = route
+        self.deadline = (DEADLINE, b"%d" % int(route.seconds * 1000))
         self.inbound = inbound
         self.endpoint = endpoint
         self.outbound = outbound
@@ -40,14 +43,13 @@ class Passage:
     """One request. `outgoing` are the fields that the service behind us will see, `steps` the filters still to come."""
 
     __slots__ = (
-        "by_cookie",
         "exchange",
         "host",
         "lane",
         "outgoing",
         "path",
         "proto",
-        "secret",
+        "reading",
         "session",
         "steps",
         "trace_id",
@@ -57,14 +59,13 @@ class Passage:
         self.exchange = exchange
         self.lane = lane
         self.path = path
+        self.reading = reading_of(exchange.headers)
         self.steps: Iterator[Apply] = iter(lane.inbound)
         self.outgoing: HeaderList = []
         self.trace_id = ""
         self.host = b""
         self.proto = b"http"
         self.session: Session | None = None
-        self.secret = b""
-        self.by_cookie = False
 
     def reply(self, status: int, headers: HeaderList, body: bytes | memoryview = b"") -> None:
         """Answer whole, after the outbound filters."""

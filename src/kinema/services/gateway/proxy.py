@@ -21,7 +21,6 @@ from kinema.http import (
     end_to_end,
 )
 from kinema.resilience import RetryBudget
-from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.rpc.balance import Balancer
 from kinema.rpc.retry import retryable_error, retryable_status
 from kinema.services.gateway.errors import BadGateway
@@ -41,9 +40,8 @@ class Proxy:
 
     def __call__(self, passage: Passage) -> None:
         """Endpoint: relay the request."""
-        route = passage.lane.route
-        if not route.streaming:
-            passage.outgoing.append((DEADLINE, b"%d" % int(route.seconds * 1000)))
+        if not passage.lane.route.streaming:
+            passage.outgoing.append(passage.lane.deadline)
         self.budget.called()
         Relay(self, passage).begin()
 

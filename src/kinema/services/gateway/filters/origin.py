@@ -35,7 +35,11 @@ class Origin:
     def apply(self, passage: Passage) -> None:
         """Raise Forbidden for a request from elsewhere."""
         exchange = passage.exchange
-        if exchange.method in _HARMLESS or (passage.secret and not passage.by_cookie):
+        if exchange.method in _HARMLESS:
+            return
+        reading = passage.reading
+        with_cookie = reading.by_cookie and bool(reading.secret)
+        if reading.secret and not with_cookie:
             return
         headers = exchange.headers
         origin = headers.get(b"origin")
@@ -44,6 +48,6 @@ class Origin:
             same = host == passage.host.lower() and (scheme == b"https" or scheme == passage.proto == b"http")
         else:
             site = headers.get(b"sec-fetch-site")
-            same = site == b"same-origin" if site is not None else not passage.by_cookie
+            same = site == b"same-origin" if site is not None else not with_cookie
         if not same:
             raise Forbidden("The request comes from another site's page; use Kinema's own pages, or a bearer token.")

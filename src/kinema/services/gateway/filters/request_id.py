@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.rpc.trace import HEADER, new_trace_id, trace_id_of, traceparent
+from kinema.rpc.trace import HEADER, new_trace, traceparent
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -25,5 +25,10 @@ class RequestId:
 
     def apply(self, passage: Passage) -> None:
         """Take or make the id."""
-        passage.trace_id = trace_id_of(passage.exchange.headers.get(HEADER)) or new_trace_id()
-        passage.outgoing.append((HEADER, traceparent(passage.trace_id)))
+        trace_id = passage.reading.trace_id
+        if trace_id is None:
+            passage.trace_id, field = new_trace()
+            passage.outgoing.append((HEADER, field))
+        else:
+            passage.trace_id = trace_id
+            passage.outgoing.append((HEADER, traceparent(trace_id)))

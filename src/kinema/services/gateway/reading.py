@@ -1,0 +1,76 @@
+"""What the fields of a request say, read once for each distinct block of fields.
+
+The HTTP core hands out the same `Headers` object for requests whose fields are the same bytes, which is what browsers and
+scripts send most of the time; the result is kept on it. So nothing here may depend on anything but the fields.
+"""
+
+from kinema.http import Headers
+from kinema.http.headers import HOP_BY_HOP
+from kinema.rpc.trace import HEADER, trace_id_of
+
+COOKIE = b"kinema_session"
+
+# Beside hop-by-hop fields: credentials, and what the gateway itself says about a request.
+_DROPPED = HOP_BY_HOP | {
+    b"authorization",
+    b"cookie",
+    b"expect",
+    b"forwarded",
+    b"host",
+    b"traceparent",
+    b"tracestate",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+}
+
+
+class Reading:
+    """`fields` may pass to a service; `secret` is the credential (from a cookie if `by_cookie`); `trace_id` may be None."""
+
+    __slots__ = ("by_cookie", "fields", "host", "secret", "trace_id")
+
+    def __init__(self, headers: Headers) -> None:
+        self.fields = _passed_on(headers)
+        self.host = headers.get(b"host") or b""
+        self.trace_id = trace_id_of(headers.get(HEADER))
+        self.secret = bearer_of(headers)
+        self.by_cookie = not self.secret
+        if self.by_cookie:
+            self.secret = cookie_of(headers)
+
+
+def reading_of(headers: Headers) -> Reading:
+    """Return what these fields say."""
+    found = headers.memo
+    if found.__class__ is Reading:
+        return found
+    reading = headers.memo = Reading(headers)
+    return reading
+
+
+def bearer_of(headers: Headers) -> bytes:
+    """Return the token of `Authorization: Bearer ...` (RFC 6750), or nothing."""
+    value = headers.get(b"authorization")
+    if value is None or value[:7].lower() != b"bearer ":
+        return b""
+    return value[7:].strip()
+
+
+def cookie_of(headers: Headers) -> bytes:
+    """Return the value of the session cookie (RFC 6265), or nothing."""
+    for line in headers.get_all(b"cookie"):
+        for pair in line.split(b";"):
+            name, _, value = pair.partition(b"=")
+            if name.strip() == COOKIE:
+                return value.strip()
+    return b""
+
+
+def _passed_on(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the end-to-end fields less credentials, claims (x-kinema-*) and those that Connection names."""
+    dropped = set(_DROPPED)
+    for line in headers.get_all(b"connection"):
+        dropped.update(name.strip().lower() for name in line.split(b","))
+    return tuple(pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(b"x-kinema-"))
