@@ -21,8 +21,8 @@ export function duration(seconds: number): string {
 }
 
 /** The time left, in words that do not twitch: rounded up to 5 s, then to minutes. */
-export function timeLeft(seconds: number | null): string {
-  if (seconds === null || !Number.isFinite(seconds)) return "";
+export function timeLeft(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined || !Number.isFinite(seconds)) return "";
   if (seconds < 60) return `about ${Math.max(5, Math.ceil(seconds / 5) * 5)} s left`;
   return `about ${duration(Math.ceil(seconds / 60) * 60)} left`;
 }

@@ -1,5 +1,5 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
-import { useRouter, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import type { SubmitEvent } from "react";
 
 import { signIn } from "../api/actions";
@@ -15,13 +15,13 @@ import styles from "./account.module.css";
 export function SignInPage() {
   usePageTitle("Sign in");
   const client = useQueryClient();
-  const router = useRouter();
+  const navigate = useNavigate();
   const { next = "/" } = useSearch({ from: "/sign-in" });
   const entering = useMutation({
     mutationFn: (form: FormData) => signIn(textOf(form, "name"), textOf(form, "password")),
     onSuccess: (who) => {
       signedInAs(client, who);
-      router.history.replace(next);
+      void navigate({ to: next, replace: true });
     },
   });
   const submit = (event: SubmitEvent<HTMLFormElement>) => {
