@@ -106,18 +106,30 @@ def blur(field: Array, sigma: float) -> Array:
     return out
 
 
+class Sampler:
+    """Bilinear look-up at fractional positions of repeating textures of one size; made once for all channels."""
+
+    def __init__(self, rows: int, columns: int, y: Array, x: Array) -> None:
+        floor_y, floor_x = np.floor(y), np.floor(x)
+        y0, x0 = floor_y.astype(np.int32) % rows, floor_x.astype(np.int32) % columns
+        fy, fx = (y - floor_y).astype(np.float32), (x - floor_x).astype(np.float32)
+        below, right = np.where(y0 == rows - 1, y0 * 0, y0 + 1) * columns, np.where(x0 == columns - 1, x0 * 0, x0 + 1)
+        above = y0 * columns
+        self._places = (above + x0, above + right, below + x0, below + right)
+        self._weights = ((1 - fy) * (1 - fx), (1 - fy) * fx, fy * (1 - fx), fy * fx)
+
+    def of(self, texture: Array) -> Array:
+        """Return the texture's values at the positions."""
+        flat = texture.ravel()
+        out: Array = np.take(flat, self._places[0]) * self._weights[0]
+        for place, weight in zip(self._places[1:], self._weights[1:], strict=True):
+            out += np.take(flat, place) * weight
+        return out
+
+
 def sample(texture: Array, y: Array, x: Array) -> Array:
-    """Values of a repeating one-channel texture at fractional positions (bilinear)."""
-    rows, columns = texture.shape
-    y0, x0 = np.floor(y).astype(np.int32), np.floor(x).astype(np.int32)
-    fy, fx = (y - y0).astype(np.float32), (x - x0).astype(np.float32)
-    top, bottom = (y0 % rows) * columns, ((y0 + 1) % rows) * columns
-    left, right = x0 % columns, (x0 + 1) % columns
-    flat = texture.ravel()
-    upper = flat[top + left] * (1 - fx) + flat[top + right] * fx
-    lower = flat[bottom + left] * (1 - fx) + flat[bottom + right] * fx
-    out: Array = upper * (1 - fy) + lower * fy
-    return out
+    """Values of one repeating texture at fractional positions (bilinear)."""
+    return Sampler(*texture.shape, y, x).of(texture)
 
 
 def grid(height: int, width: int) -> tuple[Array, Array]:

@@ -36,7 +36,7 @@ def _lives(stage: Stage) -> Iterator[tuple[float, Array]]:
     for y, x in ((0, 1), (1, 3), (2, 0), (2, 1), (2, 4), (2, 5), (2, 6)):
         cells[9 + y, 46 + x] = True
     t = _EVENING + 2.2
-    while t < stage.seconds:
+    while True:
         yield t, cells
         around = sum(
             np.roll(cells, (dy, dx), (0, 1)).astype(np.int8) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx
@@ -102,13 +102,13 @@ def frames(stage: Stage) -> Iterator[Frame]:
     lives = _lives(stage)
     bed = _bedtimes(stage)
     begins, cells = next(lives)
-    upcoming = next(lives, None)
+    upcoming = next(lives)
     light = np.zeros((_ROWS, _COLUMNS), np.float32)
     for index in range(stage.count):
         t = index / stage.fps
-        while upcoming is not None and upcoming[0] <= t:
+        while upcoming[0] <= t:
             begins, cells = upcoming
-            upcoming = next(lives, None)
+            upcoming = next(lives)
         awake = bed > t / stage.seconds
         wanted = (cells & awake if t >= begins else _first_light(t)).astype(np.float32)
         if t / stage.seconds > 0.9:

@@ -9,7 +9,7 @@ import numpy as np
 from kinema.demo import sound
 from kinema.demo.film import Credit, Cue, Film, Frame, Picture, Sound, Stage, Title
 from kinema.demo.lettering import Ink, letter
-from kinema.demo.paint import Array, blend, blur, clouds, ink_over, ramp, rgb, sample, span, wander
+from kinema.demo.paint import Array, Sampler, blend, blur, clouds, ink_over, ramp, rgb, sample, span, wander
 
 _CROSS = (0.36, 0.63)
 """Where it is (y, x), as shares of the map."""
@@ -155,7 +155,11 @@ def frames(stage: Stage) -> Iterator[Frame]:
         rows = np.float32(y * height * scale) + down[:, None] * c + across[None, :] * s
         columns = np.float32(x * width * scale) + across[None, :] * c - down[:, None] * s
         light = shadow * shade
-        yield np.stack([sample(layer, rows, columns) * light for layer in layers], axis=2).astype(np.uint8)
+        sampler = Sampler(layers.shape[1], layers.shape[2], rows, columns)
+        frame = np.empty((stage.height, stage.width, 3), np.uint8)
+        for channel, layer in enumerate(layers):
+            np.multiply(sampler.of(layer), light, out=frame[..., channel], casting="unsafe")
+        yield frame
 
 
 def score(stage: Stage) -> Sound:

@@ -126,7 +126,7 @@ def frames(stage: Stage) -> Iterator[Frame]:
     for index in range(stage.count):
         t = index / stage.fps
         if index - painted >= 3:  # the light changes slower than the birds
-            backdrop, painted = evening.paint(span(t, 2, stage.seconds)), index
+            backdrop, painted = evening.paint(span(t, 0, stage.seconds)), index
         shade = np.float32(span(t, 0, 1.5) * (1 - span(t, stage.seconds - 2.2, stage.seconds - 0.2)))
         light = _birds(stage, flock, t, stage.seconds) * shade
         yield (backdrop * light[..., None]).astype(np.uint8)
