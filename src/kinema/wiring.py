@@ -38,6 +38,9 @@ UI_DIR = Path(__file__).parents[2] / "ui" / "dist"
 DRAIN_SECONDS = 1.0
 """How long a stopping gateway, edge or service lets answers end that were begun."""
 
+_SHOWN_SECONDS = 4.0
+_SHOWN_POLL_SECONDS = 0.1
+
 
 class Placement(msgspec.Struct, frozen=True):
     """What one process is told: which services it carries, and where everything stands. It travels as JSON.
@@ -297,14 +300,17 @@ async def run_edge(placement: Placement) -> None:
 
 async def run_encoding_worker(placement: Placement) -> None:
     """Encode what is uploaded, one job after the other."""
-    from kinema.model.catalog import Publication
+    from kinema.model.catalog import Publication, Published
     from kinema.services.encoding.worker import run_worker
 
     stop = _stop_signal()
     async with _parts(placement) as parts:
 
         async def announce(title_id: str, publication: Publication) -> None:
-            await parts.rpc.call("catalog", "PUT", f"/v1/titles/{title_id}/publication", publication)
+            path = f"/v1/titles/{title_id}/publication"
+            published = await parts.rpc.call("catalog", "PUT", path, publication, type=Published)
+            if publication.complete:
+                await _until_shown(parts, published.catalog_version)
 
         await run_worker(
             instance=placement.process,
@@ -316,6 +322,26 @@ async def run_encoding_worker(placement: Placement) -> None:
             stop=stop,
             threads=parts.settings.encode_threads,
         )
+
+
+async def _until_shown(parts: Parts, version: int) -> None:
+    """Wait, a few seconds at most, until every instance of catalog serves this version or a pinned one.
+
+    So whoever sees a job done and asks for the title gets all its rungs, whichever instance answers.
+    """
+    from kinema.core.errors import KinemaError
+    from kinema.model.catalog import CatalogVersion
+
+    deadline = parts.clock.monotonic() + _SHOWN_SECONDS
+    for instance in parts.directory.instances("catalog"):
+        while parts.clock.monotonic() < deadline:
+            try:
+                served = await parts.rpc.call_at(instance, "GET", "/v1/catalog/version", type=CatalogVersion)
+            except KinemaError:
+                break  # it is gone, or will start with what is announced
+            if served.pinned or served.version >= version:
+                break
+            await parts.clock.sleep(_SHOWN_POLL_SECONDS)
 
 
 async def _serve_data_plane(

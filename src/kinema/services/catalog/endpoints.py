@@ -98,8 +98,10 @@ async def list_titles(
 )
 async def get_title(request: AnyRequest, title_id: TitleId, reader: Reader) -> Response[bytes]:
     """One published title."""
+    if check_id(title_id, "ttl") not in reader.snapshot.by_id:
+        await reader.refresh()  # the other instance may have announced it less than a poll ago
     shown = reader.snapshot
-    title = shown.by_id.get(check_id(title_id, "ttl"))
+    title = shown.by_id.get(title_id)
     if title is None:
         raise NotFound(f"There is no published title {title_id}; it may have been withdrawn or not be ready yet.")
     return conditional(request, _etag(shown.version), lambda: title)
