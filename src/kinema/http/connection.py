@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
     _at_start = True  # the next byte is the first of a request, and such a request may be taken
     _plain: Headers | None = None  # fields of the request just parsed, if it was the only one and nothing special
     _head_bytes = 0
+    _fed = 0  # bytes read since the head began, or a little before
     _url = b""
     _keep_alive = True
     _closing = False
@@ -105,6 +106,7 @@ class Connection(asyncio.Protocol):
     def _parse(self, data: bytes) -> None:
         whole = self._at_start
         self._at_start = False
+        self._fed = self._head_bytes + len(data)
         self._plain = None
         rest: bytes | memoryview = data
         while True:
@@ -346,6 +348,11 @@ class Connection(asyncio.Protocol):
             return 414, f"The request target is longer than {limits.target_bytes} bytes."
         if len(fields) + len(self._more) > limits.header_count:
             return 431, f"The request has more than {limits.header_count} header fields."
+        if (
+            self._fed > limits.head_bytes
+            and sum(len(n) + len(v) for n, v in (*fields.items(), *self._more)) > limits.head_bytes
+        ):
+            return 431, f"The request head is larger than {limits.head_bytes} bytes."
         host = fields.get(b"host")
         if host is None and self.can_chunk:
             return 400, "An HTTP/1.1 request needs a Host field."
