@@ -17,7 +17,8 @@ from kinema.rpc.directory import PATH
 from kinema.rpc.merge import STARTED
 
 _HEARTBEAT_SECONDS = 2.0
-_ANSWER_SECONDS = 1.0
+_ANSWER_SECONDS = 2.0  # of a registry on a busy machine; a third of the lease
+_GOODBYE_SECONDS = 1.0
 
 _log = get_logger(__name__)
 
@@ -59,7 +60,7 @@ class Registration:
         failures = 0
         while True:
             try:
-                await self._send(registry, "PUT", msgspec.json.encode(self.instance))
+                await self._send(registry, "PUT", msgspec.json.encode(self.instance), _ANSWER_SECONDS)
             except KinemaError as error:
                 if failures == 100 and not self._registered.is_set():
                     _log.warning("no registry takes this instance yet", registry=registry, error=str(error))
@@ -72,12 +73,12 @@ class Registration:
 
     async def _sign_off(self, registry: str) -> None:
         try:
-            await self._send(registry, "DELETE", b"")
+            await self._send(registry, "DELETE", b"", _GOODBYE_SECONDS)
         except KinemaError as error:
             _log.debug("signed off without an answer; the lease will end", registry=registry, error=str(error))
 
-    async def _send(self, registry: str, method: str, body: bytes) -> None:
+    async def _send(self, registry: str, method: str, body: bytes, seconds: float) -> None:
         headers = [self._badge.header(), (b"content-type", b"application/json")]
-        answer = await self._client.fetch(registry, method, self._target, headers, body, timeout=_ANSWER_SECONDS)
+        answer = await self._client.fetch(registry, method, self._target, headers, body, timeout=seconds)
         if answer.status >= 300:
             raise error_of(answer.status, answer.body)

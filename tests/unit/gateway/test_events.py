@@ -111,3 +111,16 @@ async def test_drain_ends_the_streams_so_that_the_server_can_stop(tmp_path):
         assert isinstance(region.server, Server)
         await region.gateway.drain()
         assert [event async for event in stream] == []
+
+
+async def test_one_session_may_not_open_streams_without_end(tmp_path):
+    async with fabric(tmp_path, members=True, gateway=True) as region:
+        await region.upstream("catalog", Catalog())
+        token = await region.token("viewer")
+        streams = [events(region, token) for _ in range(12)]
+        for stream in streams:
+            await anext(stream)
+        assert (await region.get("/v1/events", bearer(token))).status == 429
+        await streams.pop().aclose()
+        await until(lambda: region.gateway._events.listeners == 11)
+        assert await anext(events(region, token))

@@ -19,6 +19,7 @@ from kinema.core.errors import KinemaError, TooMany, Unauthenticated
 from kinema.core.log import get_logger
 from kinema.model.catalog import CatalogVersion
 from kinema.model.encoding import JobPage
+from kinema.model.members import Who
 from kinema.rpc.client import Rpc
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.sessions import Sessions
@@ -38,11 +39,12 @@ class _Version(msgspec.Struct, frozen=True):
 class _Listener:
     """One open stream."""
 
-    __slots__ = ("operator", "passage", "paused")
+    __slots__ = ("operator", "passage", "paused", "session")
 
-    def __init__(self, passage: Passage, *, operator: bool) -> None:
+    def __init__(self, passage: Passage, who: Who) -> None:
         self.passage = passage
-        self.operator = operator
+        self.session = who.session
+        self.operator = who.role == "operator"
         self.paused = False
 
     def takes(self) -> None:
@@ -67,10 +69,10 @@ class Events:
         session = passage.session
         if session is None:
             raise Unauthenticated("Sign in to listen to events.")
-        same = sum(1 for one in self._listeners if one.passage.session is session)
+        same = sum(1 for one in self._listeners if one.session == session.who.session)
         if self._closed or len(self._listeners) >= _MOST_CLIENTS or same >= _MOST_PER_SESSION:
             raise TooMany("Too many event streams are open; close some tabs and try again.")
-        listener = _Listener(passage, operator=session.who.role == "operator")
+        listener = _Listener(passage, session.who)
         exchange = passage.exchange
         exchange.on_disconnect = lambda: self._listeners.discard(listener)
         exchange.on_writable = listener.takes
