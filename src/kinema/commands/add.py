@@ -17,7 +17,7 @@ from kinema.cluster.ask import ask, expect
 from kinema.commands.access_local import local_token
 from kinema.commands.options import AsJson, Data, data_dir
 from kinema.commands.tus import TusClient
-from kinema.core.errors import BadInput, KinemaError, TooMany, Unauthenticated, Unavailable
+from kinema.core.errors import BadInput, KinemaError, TooMany, Unauthenticated
 from kinema.model.encoding import Job, JobPage
 
 _LOOK_SECONDS = 0.5
@@ -78,8 +78,9 @@ def _follow(base: str, token: str, title_id: str, report: "_Report") -> None:
         try:
             job = _job(base, token, title_id)
             heard = time.monotonic()
-        except (Unavailable, TooMany):
-            if time.monotonic() - heard > _PATIENCE_SECONDS:
+        except KinemaError as error:
+            passing = error.status >= 500 or isinstance(error, TooMany)
+            if not passing or time.monotonic() - heard > _PATIENCE_SECONDS:
                 raise
             job = None
         if job is not None:
