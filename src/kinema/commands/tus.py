@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from kinema.cluster.ask import Answer, ask, expect
-from kinema.core.errors import BadInput, Conflict, Gone, KinemaError, NotFound, TooMany, Unavailable
+from kinema.core.errors import BadInput, Conflict, Gone, KinemaError, NotFound, StorageFull, TooMany, Unavailable
 
 PART_BYTES = 8 << 20
 """Bytes of one PATCH: a cut costs at most what of one has not arrived."""
@@ -74,7 +74,9 @@ class TusClient:
             try:
                 offset = self._send_part(source, upload, offset)
                 trouble_since = None
-            except (Unavailable, TooMany, Conflict) as error:
+            except KinemaError as error:
+                if not _passing(error):
+                    raise
                 trouble_since = trouble_since or time.monotonic()
                 if time.monotonic() - trouble_since > _PATIENCE_SECONDS:
                     raise Unavailable(
@@ -135,6 +137,13 @@ def _pieces(source: BinaryIO, length: int) -> Iterator[bytes]:
             raise BadInput(f"The file {source.name} has become shorter while it was sent; upload it again.")
         length -= len(piece)
         yield piece
+
+
+def _passing(error: KinemaError) -> bool:
+    """Say whether the same bytes may be taken a moment later: the region is busy or being repaired, or is elsewhere in the file."""
+    if isinstance(error, StorageFull):
+        return False
+    return error.status >= 500 or isinstance(error, TooMany | Conflict)
 
 
 def _patiently(send: Callable[[], Answer]) -> Answer:
