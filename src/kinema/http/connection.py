@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; every answer that a handler gives at once is given inside this call."""
-        if self._current is None and self._at_start:
+        if self._current is None and self._at_start and not self.write_paused:
             known = self._known.recall(data)
             if known is not None:
                 method, target, headers = known
@@ -154,6 +154,8 @@ class Connection(asyncio.Protocol):
         self.write_paused = False
         if self._current is not None:
             self._current.resume_writing()
+        elif self._queue:
+            self._advance()
 
     # -- the parser's callbacks --------------------------------------------------------------------------------------
 
@@ -191,7 +193,7 @@ class Connection(asyncio.Protocol):
             self._expect_body(exchange, fields)
         elif self.can_chunk:
             self._plain = exchange.headers
-        if self._current is None:
+        if self._current is None and not self.write_paused:
             self._current = exchange
             self._handle(exchange)
         elif len(self._queue) < self.limits.pipelined:
@@ -285,7 +287,7 @@ class Connection(asyncio.Protocol):
     @property
     def idle(self) -> bool:
         """Whether nothing is being received or answered."""
-        return self._current is None and not self._in_head and self._incoming is None
+        return self._current is None and not self._queue and not self._in_head and self._incoming is None
 
     def drain(self) -> None:
         """Close now if idle; a connection whose first request may be on its way gets a second for it."""
@@ -411,11 +413,11 @@ class Connection(asyncio.Protocol):
         if self._advancing:
             return
         self._advancing = True
-        while self._queue and self._current is None and not self._closing:
+        while self._queue and self._current is None and not self._closing and not self.write_paused:
             self._current = self._queue.popleft()
             self._handle(self._current)
         self._advancing = False
-        if self._current is None and self._refusal is not None:
+        if self._current is None and not self._queue and self._refusal is not None:
             self._refuse(*self._refusal)
         self.update_reading()
 
@@ -445,7 +447,9 @@ class Connection(asyncio.Protocol):
     def _refuse(self, status: int, detail: str) -> None:
         """Answer something that never became an exchange, after the answers before it, and close."""
         self._in_head = False
-        if self._current is not None and not self._current.finished and self._current is not self._incoming:
+        if self._queue or (
+            self._current is not None and not self._current.finished and self._current is not self._incoming
+        ):
             self._refusal = (status, detail)
             return
         current, self._current = self._current, None

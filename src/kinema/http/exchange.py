@@ -115,6 +115,7 @@ class Exchange:
             self.expects = False
             self._connection.send_continue()
         self._deliver_held()
+        self._connection.update_reading()
 
     def pause_body(self) -> None:
         """Stop deliveries; the socket is no longer read, so the client is slowed down."""
@@ -328,6 +329,9 @@ class Exchange:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _deliver_held(self) -> None:
+        if self._received > self._body_limit and self._on_data is not None:
+            self._cut_off(self._too_large())
+            return
         if self._held and self._on_data is not None and self._received > self._body_limit:
             self._cut_off(self._too_large())
             return

@@ -12,7 +12,9 @@ names = st.text(TOKEN, min_size=1, max_size=12).filter(
     lambda name: name not in {"host", "content-length", "transfer-encoding", "connection", "expect", "upgrade", "te"}
 )
 values = st.text([chr(code) for code in range(0x20, 0x7F)] + ["\t", "é", "ÿ"], max_size=30).map(str.strip)
-targets = st.text([chr(code) for code in range(0x21, 0x7F) if chr(code) != "#"], max_size=40).map(lambda text: "/" + text)
+targets = st.text([chr(code) for code in range(0x21, 0x7F) if chr(code) != "#"], max_size=40).map(
+    lambda text: "/" + text
+)
 bodies = st.one_of(st.none(), st.lists(st.binary(min_size=1, max_size=200), max_size=4))
 cuts = st.lists(st.integers(0, 5000), max_size=12)
 

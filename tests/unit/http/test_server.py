@@ -195,7 +195,9 @@ async def test_an_early_answer_to_a_large_upload_reaches_the_client_that_is_stil
         await until(lambda: not server.connections)
 
 
-LIMITS = Limits(target_bytes=100, head_bytes=1000, header_count=10, body_bytes=50, linger_seconds=0.1, sweep_seconds=0.05)
+LIMITS = Limits(
+    target_bytes=100, head_bytes=1000, header_count=10, body_bytes=50, linger_seconds=0.1, sweep_seconds=0.05
+)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +286,17 @@ async def test_more_than_announced_is_refused():
     assert len(caught) == 1
 
 
-@pytest.mark.parametrize("field", [(b"x", b"a\r\nset-cookie: b"), (b"x\r\n", b""), (b"x", b"a\nb"), (b"x", b"\0"), (b"content-length", b"3"), (b"connection", b"x")])
+@pytest.mark.parametrize(
+    "field",
+    [
+        (b"x", b"a\r\nset-cookie: b"),
+        (b"x\r\n", b""),
+        (b"x", b"a\nb"),
+        (b"x", b"\0"),
+        (b"content-length", b"3"),
+        (b"connection", b"x"),
+    ],
+)
 def test_a_field_that_would_split_or_reframe_an_answer_is_refused(field):
     with pytest.raises(ValueError, match="header|connection"):
         encode_head(200, (field,))

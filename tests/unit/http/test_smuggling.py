@@ -116,7 +116,16 @@ def test_a_good_request_before_it_is_answered_first(attack):
         (GET + b"X:\ty \t\r\n\r\n", 1),
         (GET + b"X: \xe9\r\n\r\n", 1),
     ],
-    ids=["offered upgrade", "empty line first", "absolute form", "asterisk", "1.0", "extension and trailer", "blanks", "latin-1"],
+    ids=[
+        "offered upgrade",
+        "empty line first",
+        "absolute form",
+        "asterisk",
+        "1.0",
+        "extension and trailer",
+        "blanks",
+        "latin-1",
+    ],
 )
 def test_what_is_unusual_but_sound_is_answered(data, count):
     seen, answers, _ = receive([data])

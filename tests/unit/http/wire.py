@@ -56,7 +56,9 @@ class MemoryTransport(asyncio.Transport):
 Seen = tuple[str, str, list[tuple[bytes, bytes]], bytes]
 
 
-def receive(pieces: Sequence[bytes], limits: Limits | None = None, server: Server | None = None) -> tuple[list[Seen], bytes, bool]:
+def receive(
+    pieces: Sequence[bytes], limits: Limits | None = None, server: Server | None = None
+) -> tuple[list[Seen], bytes, bool]:
     """Feed pieces to a connection that answers 200 to each whole request: the requests, the answers, still open."""
     seen: list[Seen] = []
 
