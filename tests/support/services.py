@@ -34,6 +34,20 @@ class ShiftedClock(SystemClock):
         return super().monotonic() + self.shift
 
 
+class StoppedClock(SystemClock):
+    """Time that passes only by hand, for what counts it; sleeping stays real."""
+
+    def __init__(self) -> None:
+        self.shift = 0.0
+        self._start = super().now()
+
+    def now(self) -> float:
+        return self._start + self.shift
+
+    def monotonic(self) -> float:
+        return self.now()
+
+
 @asynccontextmanager
 async def running(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     """Run the app's start-up and shut-down around a client that calls it without a socket.

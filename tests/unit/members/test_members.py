@@ -6,24 +6,38 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
 from kinema.core.keys import KeyRing
 from kinema.services.members.app import create_members
 from kinema.services.members.minting import is_claimed, mint_claim, mint_token
+from kinema.services.members.passwords import Passwords
 from kinema.storage.engines import open_sql
-from tests.support.services import ShiftedClock, as_, running
+from tests.support.services import StoppedClock, as_, running
 
 PASSWORD = "a long enough password"
+
+
+def cheap():
+    """Real argon2id that costs little: what it costs is not the subject here."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
 
 
 class Club:
     def __init__(self, path):
         self.path = path
-        self.clock = ShiftedClock()
+        self.clock = StoppedClock()
         self.keys = KeyRing(path)
 
     def app(self, number, sql):
-        return create_members(instance=f"members-{number}", sql=sql, keys=self.keys, clock=self.clock, session_days=90)
+        return create_members(
+            instance=f"members-{number}",
+            sql=sql,
+            keys=self.keys,
+            clock=self.clock,
+            session_days=90,
+            passwords=cheap(),
+        )
 
     def as_(self, who, role=None):
         return as_(role or who["role"], self.keys, self.clock, who["account"], who["session"])

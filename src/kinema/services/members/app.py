@@ -12,12 +12,21 @@ from kinema.services.members.service import Members
 from kinema.storage.ports import Sql
 
 
-def create_members(*, instance: str, sql: Sql, keys: KeyRing, clock: Clock, session_days: int) -> Litestar:
+def create_members(
+    *,
+    instance: str,
+    sql: Sql,
+    keys: KeyRing,
+    clock: Clock,
+    session_days: int,
+    passwords: Passwords | None = None,
+) -> Litestar:
     """Return the app of one members instance; it brings its tables up to date when it starts.
 
-    `session_days` is how long a browser stays signed in. The caller owns `sql` and closes it after the app.
+    `session_days` is how long a browser stays signed in; `passwords` hashes, by RFC 9106's second recommendation unless
+    given. The caller owns `sql` and closes it after the app.
     """
-    members = Members(MemberRepository(sql), Passwords(), clock, session_days)
+    members = Members(MemberRepository(sql), passwords or Passwords(), clock, session_days)
 
     async def migrate() -> None:
         await sql.migrate("members")
