@@ -129,7 +129,7 @@ class Sampler:
 
 def sample(texture: Array, y: Array, x: Array) -> Array:
     """Values of one repeating texture at fractional positions (bilinear)."""
-    return Sampler(*texture.shape, y, x).of(texture)
+    return Sampler(texture.shape[0], texture.shape[1], y, x).of(texture)
 
 
 def grid(height: int, width: int) -> tuple[Array, Array]:

@@ -1,4 +1,4 @@
-"""Weather for Beginners: flow fields in full HD. Two fronts, drawn in ink on a chart by sixty thousand drifting points."""
+"""Weather for Beginners: flow fields in full HD. Two fronts, drawn in light on a chart by eighteen thousand drifting points."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from kinema.demo import sound
 from kinema.demo.film import Credit, Cue, Film, Frame, Picture, Sound, Stage, Title
 from kinema.demo.lettering import Ink
-from kinema.demo.paint import Array, clouds, rgb, sample, span, splat
+from kinema.demo.paint import Array, blur, clouds, ramp, rgb, sample, span, splat
 
-_POINTS = 26_000
+_POINTS = 9_000
 """Points of each front, on a full stage."""
 
 
@@ -23,12 +23,12 @@ class _Wind:
         size = 256
         self.size = size
         self.flows = []
-        for name in ("calm", "gust"):
-            height = clouds(size, size, stage.rng(name), 2.3 if name == "calm" else 1.8, 1.0 if name == "calm" else 2.0)
-            height = (height - 0.5) * (8.0 if name == "calm" else 3.2)
-            along_y = (np.roll(height, -1, 0) - np.roll(height, 1, 0)) * size / 2
-            along_x = (np.roll(height, -1, 1) - np.roll(height, 1, 1)) * size / 2
-            self.flows.append((-along_x / 6, along_y / 6))
+        for name, slope, low in (("calm", 3.0, 1.0), ("gust", 2.6, 2.0)):
+            height = blur(clouds(size, size, stage.rng(name), slope, low), 1.5)
+            along_y = np.roll(height, -1, 0) - np.roll(height, 1, 0)
+            along_x = np.roll(height, -1, 1) - np.roll(height, 1, 1)
+            speed = float(np.hypot(along_y, along_x).mean())
+            self.flows.append((-along_x / speed, along_y / speed))
 
     def force(self, t: float) -> float:
         """How strong the weather is, from 0 to 1, over the film."""
@@ -48,19 +48,20 @@ class _Wind:
     def at(self, y: Array, x: Array, t: float) -> tuple[Array, Array]:
         """Velocity in picture heights a second."""
         force = self.force(t)
-        drift = np.float32(t * 5)
-        sy, sx = (y * 0.42 + 0.5) * self.size, (x * 0.42 + 0.5) * self.size + drift
-        calm = [sample(part, sy, sx) for part in self.flows[0]]
-        gust = [sample(part, sy * 2.1 + drift, sx * 2.1) for part in self.flows[1]]
-        vy = calm[0] * np.float32(0.16 + 0.2 * force) + gust[0] * np.float32(0.34 * force * force)
-        vx = calm[1] * np.float32(0.16 + 0.2 * force) + gust[1] * np.float32(0.34 * force * force)
-        vx += np.float32(0.05 + 0.10 * force)
+        drift = np.float32(t * 3)
+        sy, sx = (y * 0.36 + 0.5) * self.size, (x * 0.36 + 0.5) * self.size + drift
+        vy, vx = (sample(part, sy, sx) * np.float32(0.050 + 0.045 * force) for part in self.flows[0])
+        if force > 0.2:
+            gust = np.float32(0.085 * (force - 0.2))
+            vy += sample(self.flows[1][0], sy * 1.5 + drift, sx * 1.5) * gust
+            vx += sample(self.flows[1][1], sy * 1.5 + drift, sx * 1.5) * gust
+        vx += np.float32(0.010 + 0.03 * force)
         for cy, cx, strength in self.storms(t):
             dy, dx = y - np.float32(cy), x - np.float32(cx)
             square = dy * dy + dx * dx
-            turn = np.float32(0.30 * strength) / (square + np.float32(0.018)) * np.exp(-square * 6)
-            vy += turn * dx - np.float32(abs(strength) * 0.28) * dy * np.exp(-square * 5)
-            vx += -turn * dy - np.float32(abs(strength) * 0.28) * dx * np.exp(-square * 5)
+            turn = np.float32(0.085 * strength) / (square + np.float32(0.02)) * np.exp(-square * 5)
+            vy += turn * dx - np.float32(abs(strength) * 0.16) * dy * np.exp(-square * 5)
+            vx += -turn * dy - np.float32(abs(strength) * 0.16) * dx * np.exp(-square * 5)
         return vy.astype(np.float32), vx.astype(np.float32)
 
 
@@ -70,43 +71,47 @@ class _Front:
     def __init__(self, stage: Stage, name: str, points: int) -> None:
         self.rng = stage.rng(name)
         self.wide = stage.width / stage.height / 2 + 0.05
-        self.y = self.rng.uniform(-0.55, 0.55, points).astype(np.float32)
-        self.x = self.rng.uniform(-self.wide, self.wide, points).astype(np.float32)
+        self.y = np.zeros(points, np.float32)
+        self.x = np.zeros(points, np.float32)
         self.warm = name == "warm"
-        self._split = 0.0
+        self._put_down(slice(None))
         self.ink = np.zeros((stage.height, stage.width), np.float32)
 
-    def drift(self, wind: _Wind, t: float, step: float, strength: float) -> None:
-        vy, vx = wind.at(self.y, self.x, t + (7.0 if self.warm else 0.0) * 0.02)
-        self.y += vy * np.float32(step)
-        self.x += vx * np.float32(step)
-        lost = (np.abs(self.y) > 0.56) | (np.abs(self.x) > self.wide) | (self.rng.random(len(self.y)) < 0.006)
-        count = int(lost.sum())
-        self.y[lost] = self.rng.uniform(-0.55, 0.55, count)
-        # The warm front comes from the lower left, the cold one from the upper right.
-        side = self.rng.uniform(-self.wide, self.wide, count)
-        lean = np.where(self.rng.random(count) < 0.6, (0.7 if self.warm else -0.7) * self.y[lost], 0)
-        self.x[lost] = np.clip(side - self.wide * 0.35 * (1 if self.warm else -1) - lean, -self.wide, self.wide)
+    def drift(self, wind: _Wind, t: float, step: float, light: float) -> None:
+        """Let all points drift for `step` seconds, drawing closely set dots, and put some of them down elsewhere."""
+        vy, vx = wind.at(self.y, self.x, t)
         height, width = self.ink.shape
-        splat(self.ink, (self.y + 0.5) * height, self.x * height + width / 2, strength)
+        parts = max(1, round(height / 180))
+        # A longer path on a larger chart gets as much light for each pixel.
+        dot = light * height / 324 / parts
+        for _ in range(parts):
+            self.y += vy * np.float32(step / parts)
+            self.x += vx * np.float32(step / parts)
+            splat(self.ink, (self.y + 0.5) * height, self.x * height + width / 2, dot)
+        lost = (np.abs(self.y) > 0.56) | (np.abs(self.x) > self.wide) | (self.rng.random(len(self.y)) < 0.006)
+        self._put_down(lost)
+
+    def _put_down(self, lost: Array | slice) -> None:
+        """The warm front comes from the left, the cold one from the right; in the middle they overlap."""
+        count = len(self.y[lost])
+        self.y[lost] = self.rng.uniform(-0.55, 0.55, count)
+        side = self.rng.uniform(-0.3, 1.0, count) * self.wide
+        self.x[lost] = -side if self.warm else side
 
 
 class _Chart:
-    """Paper and two inks that darken it; a look-up by the amounts of both gives the colour."""
+    """Night, and two lights that add up on it; a look-up by the amounts of both gives the colour."""
 
     def __init__(self, stage: Stage) -> None:
-        paper, cold, warm = rgb("#f3ead6"), rgb("#1d3f72"), rgb("#c8452f")
+        night = rgb("#0b1226")
         steps = np.linspace(0, 1, 128, dtype=np.float32)
-        dye = 1 - np.exp(-3.6 * steps**1.15)
-        through_cold = 1 + (cold / paper - 1) * dye[:, None]
-        through_warm = 1 + (warm / paper - 1) * dye[:, None]
-        self.lut = (
-            np.clip(paper * through_cold[:, None, :] * through_warm[None, :, :] * 255, 0, 255)
-            .astype(np.uint8)
-            .reshape(-1, 3)
-        )
-        rng = stage.rng("paper")
-        self.tooth = (clouds(stage.height, stage.width, rng, 0.5, 8) - 0.5) * 0.06 + 0.03
+        cold = ramp([(0, "#000000"), (0.18, "#0f3358"), (0.5, "#3f9fd0"), (0.8, "#b4ecff"), (1, "#ffffff")], 128)
+        warm = ramp([(0, "#000000"), (0.18, "#4a1722"), (0.5, "#e0603f"), (0.8, "#ffcf86"), (1, "#ffffff")], 128)
+        a, b = cold[:, None, :], warm[None, :, :]
+        mixed = 1 - (1 - a) * (1 - b) * (1 - night)
+        self.lut = np.clip(mixed * 255, 0, 255).astype(np.uint8).reshape(-1, 3)
+        self.curve = ((1 - np.exp(-3.2 * steps)) / (1 - np.exp(-3.2)) * 127).astype(np.int32)
+        self.print = np.zeros((stage.height, stage.width), np.float32)
         self._grid(stage)
 
     def _grid(self, stage: Stage) -> None:
@@ -117,14 +122,14 @@ class _Chart:
         radius, angle = np.hypot(y, x), np.arctan2(x, -y)
         for field, every, scale in ((radius, 0.2, 1.0), (angle, 0.13, radius)):
             near = np.abs((field / every + 0.5) % 1 - 0.5) * every * scale
-            self.tooth += 0.055 * np.clip(1.1 - near * height / 0.9, 0, 1)
+            self.print += 0.030 * np.clip(1.1 - near * height / 0.9, 0, 1)
 
-    def paint(self, cold: Array, warm: Array, white: float) -> Frame:
-        """`white` bleaches everything to bare paper (1)."""
-        a = np.minimum(cold + self.tooth, 1) * np.float32(127 * (1 - white))
-        b = np.minimum(warm, 1) * np.float32(127 * (1 - white))
-        index = a.astype(np.int32) * 128 + b.astype(np.int32)
-        chart: Frame = self.lut[index]
+    def paint(self, cold: Array, warm: Array, dark: float) -> Frame:
+        """`dark` dims everything to night (1)."""
+        bright = np.float32(127 * (1 - dark))
+        a = np.minimum((cold + self.print) * bright, 127).astype(np.int32)
+        b = np.minimum(warm * bright, 127).astype(np.int32)
+        chart: Frame = self.lut[self.curve[a] * 128 + self.curve[b]]
         return chart
 
 
@@ -139,11 +144,10 @@ def frames(stage: Stage) -> Iterator[Frame]:
     for index in range(stage.count):
         t = index / stage.fps
         for front in fronts:
-            front.ink *= np.float32(0.962)
-            for part in (0.0, 0.5):
-                front.drift(wind, t + part / stage.fps, 0.5 / stage.fps, 0.042)
-        white = max(1 - span(t, 0.0, 3.0), span(t, stage.seconds - 2.5, stage.seconds - 0.3))
-        yield chart.paint(fronts[0].ink, fronts[1].ink, white)
+            front.ink *= np.float32(0.978)
+            front.drift(wind, t, 1 / stage.fps, 0.17)
+        dark = max(1 - span(t, 0.0, 3.0), span(t, stage.seconds - 2.5, stage.seconds - 0.3))
+        yield chart.paint(fronts[0].ink, fronts[1].ink, dark)
 
 
 def score(stage: Stage) -> Sound:
@@ -177,15 +181,15 @@ def score(stage: Stage) -> Sound:
 
 
 def still(stage: Stage) -> Picture:
-    """The chart at the height of the storm, after two seconds of drawing."""
+    """The chart at the height of the storm, after five seconds of drawing."""
     small = Stage(stage.width, stage.height, 24, 38.0, stage.seed)
     wind, chart = _Wind(small), _Chart(small)
     fronts = [_Front(small, name, _points(stage)) for name in ("cold", "warm")]
-    begun = 20.0
-    for step in range(64):
+    begun = 17.0
+    for step in range(110):
         for front in fronts:
-            front.ink *= np.float32(0.972)
-            front.drift(wind, begun + step / 24, 1 / 26, 0.085)
+            front.ink *= np.float32(0.982)
+            front.drift(wind, begun + step / 24, 1 / 24, 0.2)
     return np.asarray(chart.paint(fronts[0].ink, fronts[1].ink, 0.0), np.float32) / 255
 
 
@@ -193,14 +197,14 @@ FILM = Film(
     slug="weather",
     title="Weather for Beginners",
     synopsis=(
-        "A cold front in blue, a warm front in red, and a chart that was blank this morning. They meet over the middle, as "
+        "A cold front in blue, a warm front in red, and a chart that was empty this morning. They meet over the middle, as "
         "forecast. It gets rather loud; then it clears up, as it always has so far."
     ),
     year=2025,
     genres=("Science", "Abstract"),
     credits=(
-        Credit("Cold front", "26,000 points"),
-        Credit("Warm front", "26,000 points"),
+        Credit("Cold front", "9,000 points"),
+        Credit("Warm front", "9,000 points"),
         Credit("Forecast", "Marimba"),
     ),
     seed=1013,
@@ -210,15 +214,15 @@ FILM = Film(
     still=still,
     size=(1920, 1080),
     raster=(1920, 1080),
-    quality=19,
+    quality=24,
     preset="superfast",
     lettering=Title(
         "Weather\nfor\nBeginners",
-        colour="#1d2c4a",
+        colour="#f3ead6",
         poster_y=0.17,
         poster_height=0.055,
-        shade=-0.75,
+        shade=0.8,
         ink=Ink(0.11, 0.32, 1.55),
     ),
-    cues=(Cue("Weather for Beginners", 0.5, 4.8, colour="#1d2c4a", height=0.055, ink=Ink(0.10, 0.42)),),
+    cues=(Cue("Weather for Beginners", 0.5, 4.8, colour="#f3ead6", height=0.055, ink=Ink(0.10, 0.42)),),
 )
