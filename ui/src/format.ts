@@ -63,3 +63,14 @@ const codecs: Record<string, string> = {
 export function codecName(codec: string): string {
   return codecs[codec.split(".")[0] ?? ""] ?? codec;
 }
+
+/** "video-360p" -> "360p". */
+export function rungName(track: string): string {
+  return track.replace(/^video-/, "");
+}
+
+/** "encoding video-360p" -> "Encoding 360p". */
+export function stepName(step: string): string {
+  const plain = step.replace(/\bvideo-/g, "");
+  return plain.charAt(0).toUpperCase() + plain.slice(1);
+}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { bitrate, bytes, clockTime, codecName, duration, percent, timeLeft } from "../src/format";
+import { bitrate, bytes, clockTime, codecName, duration, percent, rungName, stepName, timeLeft } from "../src/format";
 
 test("a clock shows hours only when there are some", () => {
   expect([0, 9.9, 75, 3599, 3600, 7384].map(clockTime)).toEqual(["0:00", "0:09", "1:15", "59:59", "1:00:00", "2:03:04"]);
@@ -38,4 +38,9 @@ test("sizes and rates have one decimal while that says something", () => {
 
 test("codecs have the names that people know", () => {
   expect(["avc1.64001f", "av01.0.08M.08", "xyz1.2"].map(codecName)).toEqual(["H.264", "AV1", "xyz1.2"]);
+});
+
+test("tracks and steps are said without their technical part", () => {
+  expect(["video-360p", "720p"].map(rungName)).toEqual(["360p", "720p"]);
+  expect(["encoding video-360p", "inspecting", ""].map(stepName)).toEqual(["Encoding 360p", "Inspecting", ""]);
 });

@@ -70,7 +70,7 @@ function SignOut() {
   const leaving = useMutation({
     mutationFn: signOut,
     onSuccess: async () => {
-      signedInAs(client, null);
+      await signedInAs(client, null);
       await navigate({ to: "/sign-in" });
     },
   });

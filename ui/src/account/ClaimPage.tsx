@@ -47,10 +47,10 @@ export function ClaimPage() {
     if (token === "") return undefined;
     let left = false;
     claimOnce().then(
-      (who) => {
+      async (who) => {
         if (left) return;
-        signedInAs(client, who);
-        void navigate({ to: "/", replace: true });
+        await signedInAs(client, who);
+        await navigate({ to: "/", replace: true });
       },
       (cause: unknown) => {
         if (!left) setError(cause);

@@ -19,9 +19,9 @@ export function SignInPage() {
   const { next = "/" } = useSearch({ from: "/sign-in" });
   const entering = useMutation({
     mutationFn: (form: FormData) => signIn(textOf(form, "name"), textOf(form, "password")),
-    onSuccess: (who) => {
-      signedInAs(client, who);
-      void navigate({ to: next, replace: true });
+    onSuccess: async (who) => {
+      await signedInAs(client, who);
+      await navigate({ to: next, replace: true });
     },
   });
   const submit = (event: SubmitEvent<HTMLFormElement>) => {

@@ -4,7 +4,9 @@ import { sessionQuery } from "../api/queries";
 import type { Who } from "../api/types";
 
 /** Somebody else is here now (or nobody): what the last one could read is forgotten. */
-export function signedInAs(client: QueryClient, who: Who | null): void {
+export async function signedInAs(client: QueryClient, who: Who | null): Promise<void> {
+  // An answer that is still on its way is about the last one.
+  await client.cancelQueries();
   client.removeQueries({ predicate: (query) => query.queryKey[0] !== sessionQuery.queryKey[0] });
   client.setQueryData(sessionQuery.queryKey, who);
 }

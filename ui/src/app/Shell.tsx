@@ -14,7 +14,8 @@ const OPEN_TO_ALL = ["/claim", "/sign-in"];
 
 export function Shell() {
   const { pathname } = useLocation();
-  const { data: who, failureCount } = useQuery(sessionQuery);
+  // Who comes by a claim link is not signed in yet; asking would only get in the way of the claim.
+  const { data: who, failureCount } = useQuery({ ...sessionQuery, enabled: pathname !== "/claim" });
   const reachable = useRegionEvents(who?.account);
   useArrowKeys();
 

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 
 import { jobsQuery } from "../api/queries";
-import { percent, timeLeft } from "../format";
+import { percent, stepName, timeLeft } from "../format";
 import { Meter } from "../parts/Meter";
 import styles from "./making.module.css";
 
@@ -29,7 +29,9 @@ export function InTheMaking() {
             <span className={styles.percent}>{job.state === "queued" ? "" : percent(job.progress)}</span>
             <Meter label={`${job.title}: progress`} value={job.progress} tone="teal" />
             <span className={styles.step}>
-              {job.state === "queued" ? "Waiting for its turn" : [job.step, timeLeft(job.eta_seconds)].filter(Boolean).join(" · ")}
+              {job.state === "queued"
+                ? "Waiting for its turn"
+                : [stepName(job.step), timeLeft(job.eta_seconds)].filter(Boolean).join(" · ")}
             </span>
           </li>
         ))}

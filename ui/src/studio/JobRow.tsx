@@ -4,7 +4,7 @@ import { Link } from "@tanstack/react-router";
 import { cancelJob, retryJob } from "../api/actions";
 import { jobsQuery } from "../api/queries";
 import type { Job, RungProgress } from "../api/types";
-import { duration, percent, timeLeft } from "../format";
+import { duration, percent, rungName, stepName, timeLeft } from "../format";
 import { Fault } from "../parts/Fault";
 import { Icon } from "../parts/Icon";
 import { Meter } from "../parts/Meter";
@@ -13,7 +13,7 @@ import styles from "./jobs.module.css";
 
 /** One line that says how it stands. */
 function standing(job: Job): string {
-  if (job.state === "running") return [job.step, timeLeft(job.eta_seconds)].filter(Boolean).join(" · ");
+  if (job.state === "running") return [stepName(job.step), timeLeft(job.eta_seconds)].filter(Boolean).join(" · ");
   if (job.state === "queued") return "Waiting for its turn";
   if (job.state === "done") return `Ready, made in ${duration(job.seconds)}`;
   return job.state === "cancelled" ? "Cancelled" : "Failed";
@@ -81,7 +81,7 @@ export function JobRow({ job }: { job: Job }) {
 }
 
 function Rung({ rung }: { rung: RungProgress }) {
-  const name = rung.name.replace(/^video-/, "");
+  const name = rungName(rung.name);
   const share = rung.state === "published" ? 1 : rung.progress;
   return (
     <li className={styles.rung} data-testid="job-rung" data-state={rung.state}>
