@@ -3,6 +3,7 @@
 import http.client
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -44,7 +45,9 @@ def ask(
         raise BadInput(f"{base!r} is no address of a region; write it as http://host:port or https://host.")
     connection = kind(parts.hostname, parts.port, timeout=timeout)
     try:
-        connection.request(method, parts.path.rstrip("/") + path, body=body, headers=dict(headers or {}))
+        # Who answers before the body's end closes the connection; the answer says why.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, parts.path.rstrip("/") + path, body=body, headers=dict(headers or {}))
         answer = connection.getresponse()
         found = {name.lower(): value for name, value in answer.getheaders()}
         return Answer(answer.status, found, b"" if method == "HEAD" else answer.read())
