@@ -2,7 +2,8 @@
 
 Kept are: manifest versions that catalog names (published, or in a kept snapshot) or that a play still holds a token for,
 those that were made within `minimum_age_seconds`, and all of an asset whose job is at work; the media these name; the films
-of unfinished jobs and of kept assets; what is younger than `minimum_age_seconds`, since somebody may be about to refer to it.
+of unfinished jobs and of kept assets; what is younger than `minimum_age_seconds` or than the oldest unfinished job, since
+somebody may be about to refer to it.
 
 The order makes it safe beside running work: first what exists is listed, then who refers to what is read, and only what was
 listed and is not referred to is deleted. Catalog is asked before playback, because a play starts from what catalog names.
@@ -25,6 +26,7 @@ InUse = Callable[[], Awaitable[frozenset[AssetVersion]]]
 """Asks catalog and then playback which manifest versions they need."""
 
 MINIMUM_AGE_SECONDS = 3600.0
+_SKEW_SECONDS = 60.0  # by which the clock of a blob store may be off
 _PREFIXES = ("media", "manifests", "sources", "steps", "uploads")
 _WORKING = ("queued", "running")
 
@@ -50,7 +52,7 @@ class Collection:
 
         Raises what catalog or playback answer when they cannot be asked; nothing of theirs is deleted then.
         """
-        before = self._clock.now() - minimum_age_seconds
+        before = await self._safe_before(minimum_age_seconds)
         expired, bytes_freed = await self._expired_uploads()
         listed = {prefix: await self._old(prefix, before) for prefix in _PREFIXES}
         needed = await self._references(await self._in_use(), before)
@@ -72,6 +74,14 @@ class Collection:
             steps=counts["steps"],
             bytes=bytes_freed,
         )
+
+    async def _safe_before(self, minimum_age_seconds: float) -> float:
+        """Return the time before which a blob is old: what was made since the oldest unfinished job began may be its."""
+        working = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.state.in_(_WORKING))
+        async with self._sql.read() as connection:
+            oldest = await connection.scalar(working)
+        before = self._clock.now() - minimum_age_seconds
+        return before if oldest is None else min(before, oldest - _SKEW_SECONDS)
 
     async def _expired_uploads(self) -> tuple[int, int]:
         """Forget the uploads that were left alone; return how many, and the bytes that they had."""

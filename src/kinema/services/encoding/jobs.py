@@ -128,6 +128,7 @@ class Jobs:
         """
         async with self._sql.read() as connection:
             row = await _row(connection, job_id)
+            _require_ended(row.state)
             parts = await connection.scalar(
                 sa.select(uploads.c.upload_id).where(
                     uploads.c.upload_id == row.upload_id, uploads.c.state == "complete"
@@ -141,9 +142,7 @@ class Jobs:
         elif parts is None:
             raise Gone("The film of this job is no longer stored; send it again.")
         async with self._sql.transaction() as connection:
-            row = await _row(connection, job_id)
-            if row.state not in {"failed", "cancelled"}:
-                raise Conflict(f"The job is {row.state}; only a failed or cancelled one can be retried.")
+            _require_ended((await _row(connection, job_id)).state)
             values = {
                 "state": "queued",
                 "step": "waiting",
@@ -247,6 +246,11 @@ class Jobs:
         latest = await connection.scalar(sa.select(sa.func.max(jobs.c.changed_at))) or 0.0
         changed = max(self._clock.now(), latest + 1e-6)
         await connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**values, changed_at=changed))
+
+
+def _require_ended(state: str) -> None:
+    if state not in {"failed", "cancelled"}:
+        raise Conflict(f"The job is {state}; only a failed or cancelled one can be retried.")
 
 
 def _free(now: float) -> sa.ColumnElement[bool]:

@@ -1,0 +1,132 @@
+"""Garbage collection: what is needed stays, whatever the moment; the rest goes, and is counted."""
+
+import os
+
+import pytest
+
+from kinema.core.errors import Unavailable
+from kinema.model.encoding import decode_manifest
+from kinema.storage.content import content_key, read_all, store
+from tests.support.services import as_
+from tests.unit.encoding.room import PART, TUS
+
+EVERYTHING = ("media", "manifests", "sources", "steps", "uploads")
+
+
+async def collect(room, client, age=0):
+    client.headers.update(as_("operator", room.keys, room.clock))
+    answer = await client.post("/v1/gc", params={"minimum_age_seconds": age})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def published(room, client, path):
+    title_id = await room.upload(client, path)
+    async with room.worker():
+        await room.ended()
+    return title_id
+
+
+async def test_a_complete_title_keeps_its_media_and_its_film(opened, tiny):
+    room, client = opened
+    await published(room, client, tiny)
+    before = await room.keys_under("media", "manifests", "sources")
+    assert len(before) == 4
+    found = await collect(room, client)
+    assert set(found.values()) == {0}
+    assert await room.keys_under(*EVERYTHING) == before
+
+
+async def test_older_versions_go_when_their_last_token_has_expired(opened, clip):
+    room, client = opened
+    await published(room, client, clip)
+    asset = room.announced[0][1].asset
+    room.leased = [(asset, 1)]
+    assert (await collect(room, client))["manifests"] == 1
+    assert {f"manifests/{asset}/1.json", f"manifests/{asset}/3.json"} == await room.keys_under("manifests")
+    room.leased = []
+    assert (await collect(room, client))["manifests"] == 1
+    assert await room.keys_under("manifests") == {f"manifests/{asset}/3.json"}
+    manifest = decode_manifest(await read_all(room.blobs, f"manifests/{asset}/3.json"))
+    assert await room.keys_under("media") == {content_key("media", track.digest) for track in manifest.tracks}
+
+
+async def test_nothing_of_a_title_that_is_gone_stays(opened, tiny):
+    room, client = opened
+    await published(room, client, tiny)
+    room.announced.clear()
+    found = await collect(room, client)
+    assert (found["media"], found["manifests"], found["sources"]) == (2, 1, 1)
+    assert found["bytes"] > tiny.stat().st_size
+    assert await room.keys_under(*EVERYTHING) == set()
+    # The film is sent again: nothing of the ledger pretends that its tracks are there.
+    await published(room, client, tiny)
+    assert len(await room.keys_under("media")) == 2
+
+
+async def test_orphans_go_and_young_blobs_stay(opened):
+    room, client = opened
+    for prefix in ("media", "sources", "steps"):
+        await store(room.blobs, prefix, os.urandom(100))
+    await room.blobs.put("manifests/ast_x/1.json", b"{}")
+    await room.blobs.put("uploads/upl_x/0000-wrt_x", b"x")
+    assert set((await collect(room, client, 3600)).values()) == {0}
+    found = await collect(room, client)
+    assert found == {"uploads": 0, "parts": 1, "media": 1, "manifests": 1, "sources": 1, "steps": 1, "bytes": 303}
+    assert await room.keys_under(*EVERYTHING) == set()
+
+
+async def test_work_at_hand_is_left_alone(opened, clip):
+    room, client = opened
+    await room.upload(client, clip)
+    room.announced.clear()
+    async with room.worker():
+        while not await room.keys_under("manifests"):
+            await collect(room, client)
+            await room.until(lambda jobs: jobs[0].state == "running")
+        await collect(room, client)
+        (job,) = await room.ended()
+    assert (job.state, job.error) == ("done", None)
+    for track in (await room.manifest(room.announced[-1][1])).tracks:
+        assert await room.blobs.size(content_key("media", track.digest)) == track.size
+
+
+async def test_an_upload_in_progress_stays_and_an_abandoned_one_goes(opened):
+    room, client = opened
+    made = await client.post("/v1/uploads", headers={**TUS, "Upload-Length": "10"})
+    await client.patch(made.headers["location"], headers={**PART, "Upload-Offset": "0"}, content=b"12345")
+    assert set((await collect(room, client)).values()) == {0}
+    room.clock.shift += 25 * 3600
+    found = await collect(room, client, 3600)
+    assert (found["uploads"], found["bytes"]) == (1, 5)
+    assert await room.keys_under("uploads") == set()
+
+
+async def test_a_failed_film_goes_after_a_while(opened, tmp_path):
+    room, client = opened
+    path = tmp_path / "text.mp4"
+    path.write_text("This is no film.")
+    await published(room, client, path)
+    assert len(await room.keys_under("sources")) == 1
+    assert (await collect(room, client, 3600))["sources"] == 0
+    assert (await collect(room, client))["sources"] == 1
+    (job,) = await room.jobs.page(None, None, 1)
+    assert (await client.post(f"/v1/jobs/{job.id}/retry")).status_code == 410
+
+
+async def test_without_an_answer_of_catalog_nothing_is_deleted(opened, monkeypatch):
+    room, client = opened
+    await store(room.blobs, "media", b"x")
+
+    async def away(*_, **__):
+        raise Unavailable("Catalog is away.")
+
+    monkeypatch.setattr(room, "call", away)
+    assert (await client.post("/v1/gc", params={"minimum_age_seconds": 0})).status_code == 503
+    assert len(await room.keys_under("media")) == 1
+
+
+@pytest.mark.parametrize("age", ["-1", "nan", "x"])
+async def test_ages_are_numbers_of_seconds(opened, age):
+    _, client = opened
+    assert (await client.post("/v1/gc", params={"minimum_age_seconds": age})).status_code == 400
