@@ -127,7 +127,7 @@ class Recorder:
         self.headers = Headers({})
         self.body = b""
         self.error: Exception | None = None
-        self.over = asyncio.Event()
+        self.over: asyncio.Event = asyncio.Event()
 
     def on_head(self, status, headers):
         self.events.append("head")
