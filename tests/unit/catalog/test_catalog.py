@@ -315,6 +315,22 @@ async def test_a_new_instance_serves_at_once(studio):
     await sql.close()
 
 
+async def test_an_instance_that_cannot_load_the_catalogue_does_not_serve_an_empty_one(studio):
+    await studio.publish(1)
+    body = b"".join([chunk async for chunk in studio.blobs.get(snapshot.snapshot_key(1))])
+    await studio.blobs.delete(snapshot.snapshot_key(1))
+    sql = open_sql(studio.path, "", "catalog")
+    async with running(studio.app(3, sql)) as third:
+        assert (await third.get("/healthz")).status_code == 503
+        assert (await studio.get("/v1/home", third)).status_code == 503
+        assert (await studio.get(f"/v1/titles/{ttl(1)}", third)).status_code == 503
+        assert (await studio.get("/v1/home")).status_code == 200
+        await studio.blobs.put(snapshot.snapshot_key(1), body)
+        await studio.until_version(1, third)
+        assert (await studio.get(f"/v1/titles/{ttl(1)}", third)).status_code == 200
+    await sql.close()
+
+
 async def test_collection_keeps_what_is_in_use(studio):
     used, unused = picture(studio.path, colour="teal"), picture(studio.path, colour="navy")
     await studio.publish(1)

@@ -41,4 +41,5 @@ def create_catalog(*, instance: str, sql: Sql, blobs: Blobs, keys: KeyRing, cloc
         },
         on_startup=[start],
         on_shutdown=[reader.stop],
+        ready=lambda: reader.ready,
     )

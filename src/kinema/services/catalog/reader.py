@@ -10,7 +10,7 @@ import msgspec
 
 from kinema.core import log
 from kinema.core.clock import Clock
-from kinema.core.errors import KinemaError
+from kinema.core.errors import KinemaError, Unavailable
 from kinema.model.catalog import CatalogVersion
 from kinema.services.catalog import repository, snapshot
 from kinema.services.catalog.cycle import Cycle
@@ -34,8 +34,20 @@ class Reader:
         self._cycle = cycle
         self._turn = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
-        self.snapshot: Snapshot = EMPTY
+        self._snapshot: Snapshot | None = None
         self.version = CatalogVersion(version=0, pinned=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether a version has been loaded."""
+        return self._snapshot is not None
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot that is served. Raises Unavailable before one has been loaded: an empty catalogue would be a lie."""
+        if self._snapshot is None:
+            raise Unavailable("The catalogue has not been loaded yet; try again in a few seconds.")
+        return self._snapshot
 
     async def start(self) -> None:
         """Load the announced version and follow it from now on."""
@@ -54,14 +66,14 @@ class Reader:
         try:
             await self._follow_announced()
         except (KinemaError, msgspec.DecodeError) as error:
-            _logger.warning("catalogue stays at its version", version=self.snapshot.version, error=str(error))
+            _logger.warning("catalogue stays at its version", version=self.version.version, error=str(error))
 
     async def _follow_announced(self) -> None:
         async with self._turn:
             async with self._sql.read() as connection:
                 version = await repository.served(connection)
-            if version.version != self.snapshot.version:
-                self.snapshot = await self._load(version.version)
+            if self._snapshot is None or version.version != self._snapshot.version:
+                self._snapshot = await self._load(version.version)
             self.version = version
 
     async def _load(self, version: int) -> Snapshot:
