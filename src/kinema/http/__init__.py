@@ -4,8 +4,7 @@ from kinema.http.call import Call, Sink, Upload
 from kinema.http.client import Client, Incoming, Response
 from kinema.http.errors import ConnectFailed, ConnectionLost, Disconnected, PoolFull, ResponseInvalid, TimedOut
 from kinema.http.exchange import Exchange
-from kinema.http.files import MappedFile
-from kinema.http.headers import Fields, Headers, end_to_end
+from kinema.http.headers import Fields, Headers, encode_fields, end_to_end
 from kinema.http.heads import Head, encode_head
 from kinema.http.limits import ClientLimits, Limits
 from kinema.http.server import Handler, Server
@@ -25,7 +24,6 @@ __all__ = [
     "Headers",
     "Incoming",
     "Limits",
-    "MappedFile",
     "PoolFull",
     "Response",
     "ResponseInvalid",
@@ -33,6 +31,7 @@ __all__ = [
     "Sink",
     "TimedOut",
     "Upload",
+    "encode_fields",
     "encode_head",
     "end_to_end",
     "spawn",

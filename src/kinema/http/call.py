@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from kinema.core.errors import KinemaError
-from kinema.http.headers import Fields, Headers
+from kinema.http.headers import Fields, Headers, encode_fields
 
 if TYPE_CHECKING:
     from kinema.http.outbound import Outbound
@@ -17,6 +17,8 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 # Methods whose requests say Content-Length: 0 when they have no body (RFC 9110, 8.6).
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
+
+_CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 
 
 class Sink(Protocol):
@@ -160,24 +162,21 @@ class Call:
             self.sink.on_error(error)
 
 
-def encode_request(method: str, target: str, headers: Fields, host: str, body: bytes | Upload) -> bytes:
-    """Return a request head. Raises ValueError when target or a field would break it apart, or sets the framing."""
-    block = b"".join([b"%b: %b\r\n" % pair for pair in headers])
-    framing = b""
-    if isinstance(body, Upload):
-        framing = b"transfer-encoding: chunked\r\n" if body.length is None else b"content-length: %d\r\n" % body.length
-    elif body or method in _WITH_BODY:
-        framing = b"content-length: %d\r\n" % len(body)
-    line = f"{method} {target} HTTP/1.1\r\n".encode("ascii")
-    if not block.startswith(b"host: ") and b"\r\nhost: " not in block:
-        line += b"host: %b\r\n" % host.encode("ascii")
-        named = 2
+def encode_request(method: str, target: str, headers: Fields | bytes, host: str, body: bytes | Upload) -> bytes:
+    """Return a request head. Raises ValueError when target or a field would break it apart, or sets the framing.
+
+    `headers` that are bytes are lines of `encode_fields`, without Host.
+    """
+    if not target or not target.isprintable() or " " in target or not method.isalpha():
+        raise ValueError(f"The request {method!r} {target!r} has a space, line break or NUL where none may be.")
+    if isinstance(headers, bytes):
+        block, named = headers, False
     else:
-        named = 1
-    head = line + block
-    lines = len(headers) + named
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head or target.count(" ") or not target:
-        raise ValueError(f"The request {method} {target!r} has a space, line break or NUL where none may be.")
-    if b"\r\ncontent-length: " in head or b"\r\ntransfer-encoding: " in head:
-        raise ValueError("Leave content-length and transfer-encoding of a request to the client.")
-    return b"%b%b\r\n" % (head, framing)
+        block, named = encode_fields(headers), any(name == b"host" for name, _ in headers)
+    start = f"{method} {target} HTTP/1.1\r\n" if named else f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n"
+    framing = b"\r\n"
+    if isinstance(body, Upload):
+        framing = _CHUNKED if body.length is None else b"content-length: %d\r\n\r\n" % body.length
+    elif body or method in _WITH_BODY:
+        framing = b"content-length: %d\r\n\r\n" % len(body)
+    return start.encode("ascii") + block + framing

@@ -41,7 +41,7 @@ class Client:
         origin: str,
         method: str,
         target: str,
-        headers: Fields,
+        headers: Fields | bytes,
         sink: Sink,
         *,
         body: bytes | Upload = b"",
@@ -51,8 +51,8 @@ class Client:
 
         `origin` is "host:port" or "unix:/path"; `timeout` in seconds covers everything up to the last byte of the answer
         (see `Call.expire_in`). A GET, HEAD, PUT, DELETE or OPTIONS with a whole body is sent a second time if a kept
-        connection turns out to have been closed before it answered anything. Raises ValueError for a request that
-        cannot be written down.
+        connection turns out to have been closed before it answered anything. `headers` may be the lines that
+        `encode_fields` made. Raises ValueError for a request that cannot be written down.
         """
         pool = self._pools.get(origin)
         if pool is None:

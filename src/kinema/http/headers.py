@@ -22,6 +22,29 @@ HOP_BY_HOP = frozenset(
 )
 
 
+# What the side that sends a message decides by itself.
+REQUEST_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+RESPONSE_FRAMING = REQUEST_FRAMING | {b"connection"}
+
+
+def encode_fields(fields: Fields, framing: frozenset[bytes] = REQUEST_FRAMING) -> bytes:
+    """Return the lines of some fields, as `Client.send` takes them too: to be encoded once and sent often.
+
+    Names must be lower case. Raises ValueError when a field would break the head apart (CR, LF or NUL inside) or is
+    one of the framing.
+    """
+    # Concatenation and name look-ups: formatting with % and searching the block cost twice and five times as much.
+    block = b"".join([name + b": " + value + b"\r\n" for name, value in fields])
+    lines = len(fields)
+    if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
+        raise ValueError(f"A header of a request or response has a line break or a NUL inside: {list(fields)!r}")
+    if not framing.isdisjoint([name for name, _ in fields]):
+        raise ValueError(
+            f"Leave the framing of a request or response ({b', '.join(sorted(framing)).decode()}) to the connection: {list(fields)!r}"
+        )
+    return block
+
+
 class Headers:
     """The fields of one message; not changed after it was parsed.
 

@@ -7,7 +7,7 @@ date of this second and, where needed, Connection, by joining three byte strings
 from email.utils import formatdate
 from http import HTTPStatus
 
-from kinema.http.headers import Fields
+from kinema.http.headers import RESPONSE_FRAMING, Fields, encode_fields
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
@@ -45,13 +45,7 @@ def encode_head(status: int, headers: Fields = ()) -> Head:
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
     if not headers:
         return Head(status, line)
-    block = line + b"".join([b"%b: %b\r\n" % pair for pair in headers])
-    lines = len(headers) + 1
-    if block.count(b"\n") != lines or block.count(b"\r") != lines or b"\0" in block:
-        raise ValueError(f"A response header has a line break or a NUL inside: {list(headers)!r}")
-    if b"\r\ncontent-length: " in block or b"\r\ntransfer-encoding: " in block or b"\r\nconnection: " in block:
-        raise ValueError(f"Leave content-length, transfer-encoding and connection to the connection: {list(headers)!r}")
-    return Head(status, block)
+    return Head(status, line + encode_fields(headers, RESPONSE_FRAMING))
 
 
 class Tails:

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from kinema.core import problem
 from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
-from kinema.http import Exchange
+from kinema.http import Exchange, encode_fields
 from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.services.gateway.reading import reading_of
 from kinema.services.gateway.routes import Route
@@ -33,14 +33,14 @@ class Lane:
         outbound: tuple[ApplyOutbound, ...],
     ) -> None:
         self.route = route
-        self.deadline = (DEADLINE, b"%d" % int(route.seconds * 1000))
+        self.deadline = encode_fields(((DEADLINE, b"%d" % int(route.seconds * 1000)),))
         self.inbound = inbound
         self.endpoint = endpoint
         self.outbound = outbound
 
 
 class Passage:
-    """One request. `outgoing` are the fields that the service behind us will see, `steps` the filters still to come."""
+    """One request. `outgoing` are the encoded header lines for the service behind us, `steps` the filters still to come."""
 
     __slots__ = (
         "exchange",
@@ -61,7 +61,7 @@ class Passage:
         self.path = path
         self.reading = reading_of(exchange.headers)
         self.steps: Iterator[Apply] = iter(lane.inbound)
-        self.outgoing: HeaderList = []
+        self.outgoing: list[bytes] = []
         self.trace_id = ""
         self.host = b""
         self.proto = b"http"

@@ -55,6 +55,7 @@ class Relay:
         "_call",
         "_gathered",
         "_headers",
+        "_lines",
         "_passage",
         "_proxy",
         "_replay",
@@ -71,6 +72,7 @@ class Relay:
         self._call: Call | None = None
         self._status = 0
         self._headers: HeaderList = []
+        self._lines = b"".join(passage.outgoing)
         self._gathered: list[bytes] | None = None
         self._uploads = passage.exchange.has_body
         self._replay: list[bytes] | None = [] if self._uploads else None
@@ -101,7 +103,7 @@ class Relay:
                 instance.address,
                 exchange.method,
                 exchange.target,
-                passage.outgoing,
+                self._lines,
                 self,
                 body=Upload(exchange.body_length) if self._uploads else b"",
                 timeout=route.seconds,

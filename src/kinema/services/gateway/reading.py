@@ -4,7 +4,7 @@ The HTTP core hands out the same `Headers` object for requests whose fields are 
 scripts send most of the time; the result is kept on it. So nothing here may depend on anything but the fields.
 """
 
-from kinema.http import Headers
+from kinema.http import Headers, encode_fields
 from kinema.http.headers import HOP_BY_HOP
 from kinema.rpc.trace import HEADER, trace_id_of
 
@@ -27,12 +27,15 @@ _DROPPED = HOP_BY_HOP | {
 
 
 class Reading:
-    """`fields` may pass to a service; `secret` is the credential (from a cookie if `by_cookie`); `trace_id` may be None."""
+    """`lines` are the fields that may pass to a service, encoded; `secret` is the credential (from a cookie if `by_cookie`).
 
-    __slots__ = ("by_cookie", "fields", "host", "secret", "trace_id")
+    `trace_id` may be None.
+    """
+
+    __slots__ = ("by_cookie", "host", "lines", "secret", "trace_id")
 
     def __init__(self, headers: Headers) -> None:
-        self.fields = _passed_on(headers)
+        self.lines = encode_fields(_passed_on(headers))
         self.host = headers.get(b"host") or b""
         self.trace_id = trace_id_of(headers.get(HEADER))
         self.secret = bearer_of(headers)

@@ -15,7 +15,9 @@ from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, Unauthenticated
 from kinema.core.identity import LIFETIME_SECONDS, Identity, seal
 from kinema.core.keys import KeyRing
+from kinema.http import encode_fields
 from kinema.model.members import Credential, Who
+from kinema.rpc.badge import IDENTITY
 from kinema.rpc.client import Rpc
 
 V = TypeVar("V")
@@ -31,12 +33,12 @@ _LONGEST_SECRET = 512
 class Session:
     """A verified credential."""
 
-    __slots__ = ("sealed", "sealed_at", "verified_at", "who")
+    __slots__ = ("line", "sealed_at", "verified_at", "who")
 
     def __init__(self, who: Who, verified_at: float) -> None:
         self.who = who
         self.verified_at = verified_at
-        self.sealed = b""
+        self.line = b""
         self.sealed_at = float("-inf")
 
 
@@ -76,15 +78,15 @@ class Sessions:
         # Shielded: the question is shared, so one client that goes away must not end it for the others.
         return await asyncio.shield(task)
 
-    def sealed(self, session: Session) -> bytes:
-        """Return the identity header's value for a session."""
+    def identity_line(self, session: Session) -> bytes:
+        """Return the encoded identity header of a session."""
         now = self._clock.monotonic()
         if now - session.sealed_at >= _SEALED_SECONDS:
             who = session.who
             identity = Identity(who.account, who.role, who.session, self._clock.now() + LIFETIME_SECONDS)
-            session.sealed = seal(identity, self._keys).encode()
+            session.line = encode_fields(((IDENTITY, seal(identity, self._keys).encode()),))
             session.sealed_at = now
-        return session.sealed
+        return session.line
 
     def forget_all(self) -> None:
         """Ask again at the next request with any secret; what was known still bridges a time without members."""
@@ -106,7 +108,7 @@ class Sessions:
             raise
         session = Session(who, self._clock.monotonic())
         if known is not None and known.who == who:
-            session.sealed, session.sealed_at = known.sealed, known.sealed_at
+            session.line, session.sealed_at = known.line, known.sealed_at
         _put(self._known, secret, session)
         return session
 

@@ -7,12 +7,14 @@ and the connection comes from this machine.
 
 from typing import TYPE_CHECKING, ClassVar
 
+from kinema.http import encode_fields
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
 if TYPE_CHECKING:
     from kinema.services.gateway.filters import Parts
 
+_MOST_CLIENTS = 4096
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1", ""})
 
 
@@ -23,6 +25,7 @@ class Forwarded:
 
     def __init__(self, parts: "Parts") -> None:
         self._trust = parts.trust_forwarded
+        self._encoded: dict[tuple[bytes, bytes, bytes], bytes] = {}
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
         """Everything: the gateway's own endpoints want to know host and scheme too."""
@@ -44,9 +47,16 @@ class Forwarded:
             addresses = b", ".join(headers.get_all(b"x-forwarded-for")) or addresses
         passage.host = host
         passage.proto = proto
-        passage.outgoing = [
-            *reading.fields,
-            (b"x-forwarded-host", host),
-            (b"x-forwarded-proto", proto),
-            (b"x-forwarded-for", addresses),
-        ]
+        passage.outgoing = [reading.lines, self._lines(host, proto, addresses)]
+
+    def _lines(self, host: bytes, proto: bytes, addresses: bytes) -> bytes:
+        """Return the encoded fields: the same ones for each request of a client."""
+        key = (host, proto, addresses)
+        lines = self._encoded.get(key)
+        if lines is None:
+            if len(self._encoded) >= _MOST_CLIENTS:
+                self._encoded.clear()
+            lines = self._encoded[key] = encode_fields(
+                ((b"x-forwarded-host", host), (b"x-forwarded-proto", proto), (b"x-forwarded-for", addresses))
+            )
+        return lines

@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.rpc.badge import IDENTITY
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -25,4 +24,4 @@ class SealedIdentity:
     def apply(self, passage: Passage) -> None:
         """Seal who was authenticated."""
         if passage.session is not None:
-            passage.outgoing.append((IDENTITY, self._sessions.sealed(passage.session)))
+            passage.outgoing.append(self._sessions.identity_line(passage.session))

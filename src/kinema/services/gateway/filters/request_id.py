@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.rpc.trace import HEADER, new_trace, traceparent
+from kinema.rpc.trace import new_trace, traceparent
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -28,7 +28,7 @@ class RequestId:
         trace_id = passage.reading.trace_id
         if trace_id is None:
             passage.trace_id, field = new_trace()
-            passage.outgoing.append((HEADER, field))
         else:
             passage.trace_id = trace_id
-            passage.outgoing.append((HEADER, traceparent(trace_id)))
+            field = traceparent(trace_id)
+        passage.outgoing.append(b"traceparent: " + field + b"\r\n")
