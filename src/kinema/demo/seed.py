@@ -97,7 +97,7 @@ class _Seeding:
             tasks.create_task(self._region.wait_ready())
         following = asyncio.create_task(self._follow(catalogue))
         try:
-            await self._put(first, await file)
+            await self._put(first, await file, patient=True)
             for item in others:
                 await self._put(item, None)
             await self._until_idle(catalogue)
@@ -114,12 +114,13 @@ class _Seeding:
 
         return await self._studio.work(lambda: item.source(self._cache, tell, self._studio.stop), eager=eager)
 
-    async def _put(self, item: Item, file: Path | None) -> None:
-        """Bring one title to the point where the region does the rest."""
+    async def _put(self, item: Item, file: Path | None, *, patient: bool = False) -> None:
+        """Bring one title to the point where the region does the rest; `patient`: paint no artwork before it plays."""
         told = item.details.title
         title = await self._region.title(item.title_id)
         known = title is not None or await self._region.has_details(item.title_id)
-        if title is not None and title.complete and title.poster:
+        ledger = self._cache / f"{item.slug}.artwork"
+        if title is not None and title.complete and ledger.exists():
             self._progress.update(told, "ready", 1.0)
             return
         if not known:
@@ -129,11 +130,20 @@ class _Seeding:
             await self._upload(item, file or await self._file(item))
         elif job is not None and job.state == "failed":
             await self._region.retry(job.id)
-        ledger = self._cache / f"{item.slug}.artwork"
+        if patient:
+            await self._until_it_plays(item)
         if not ledger.exists():
             for kind, paint in item.pictures:
                 await self._region.put_artwork(item.title_id, kind, await self._studio.work(paint))
             ledger.touch()
+
+    async def _until_it_plays(self, item: Item) -> None:
+        """Leave the processors to the region until the first film can be played, or will not be."""
+        while await self._region.title(item.title_id) is None:
+            job = await self._job(item)
+            if job is None or job.state not in _ALIVE:
+                return
+            await self._clock.sleep(0.25)
 
     async def _job(self, item: Item) -> Job | None:
         return next((job for job in await self._region.jobs() if job.title_id == item.title_id), None)
