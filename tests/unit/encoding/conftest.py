@@ -12,8 +12,8 @@ async def opened(tmp_path):
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory):
-    """Nine seconds of 480 lines at 24 pictures a second, with sound: three rungs, three segments."""
-    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=9, size="854x480")
+    """Nine seconds of 480 lines at 12 pictures a second, with sound: three rungs, three segments."""
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4", seconds=9, size="854x480", rate="12")
 
 
 @pytest.fixture(scope="session")

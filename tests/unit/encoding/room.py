@@ -51,7 +51,7 @@ class Room:
             upload_limit_bytes=limit,
         )
 
-    async def call(self, service, method, path, *, type):
+    async def call(self, service, method, path, *, type):  # noqa: A002 -- rpc's name for it
         """Answer for catalog, which names what was announced last, and for playback."""
         if service == "catalog":
             latest = {title: AssetVersion(said.asset, said.manifest_version) for title, said in self.announced}
@@ -103,7 +103,7 @@ class Room:
             if jobs and condition(jobs):
                 return jobs
             assert time.monotonic() < deadline, jobs
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.02)
 
     async def manifest(self, publication):
         key = manifest_key(publication.asset, publication.manifest_version)

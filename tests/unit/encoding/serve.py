@@ -13,9 +13,9 @@ if __name__ == "__main__":
 
     async def serve():
         task = asyncio.create_task(server.serve(sockets=[listener]))
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 -- uvicorn has no event for it
             await asyncio.sleep(0.01)
-        print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+        print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)  # noqa: T201 -- the test reads it
         await task
 
     asyncio.run(serve())

@@ -68,7 +68,7 @@ async def test_parts_in_any_number_make_the_film_and_queue_one_job(opened, monke
 
 
 async def test_a_title_can_be_named_and_is_told(opened):
-    room, client = opened
+    _, client = opened
     title_id = "ttl_" + "0" * 26
     location = await create(client, 3, filename="x.mp4", title_id=title_id)
     answer = await client.head(location, headers=TUS)
@@ -233,7 +233,7 @@ async def test_a_killed_instance_loses_no_committed_byte_and_another_goes_on(tmp
 
     async def committed_somewhere():
         async with httpx.AsyncClient(headers=identity, base_url=second.address) as client:
-            while not await offset_of(client, location):
+            while not await offset_of(client, location):  # noqa: ASYNC110 -- it waits for another process
                 await asyncio.sleep(0.05)
 
     async def dribble():

@@ -60,7 +60,7 @@ def rungs_for(width: int, height: int, rate: Fraction) -> tuple[Rung, ...]:
 
 
 def _rung(box: int, equal: int, width: int, height: int, rate: Fraction, *, first: bool) -> Rung:
-    scale = 1.0 if _SAME_SIZE <= box / equal else box / equal
+    scale = 1.0 if box / equal >= _SAME_SIZE else box / equal
     ceiling = _ceiling(box) * (1 if rate <= 30 else 1.5)
     peak = round(ceiling) * 1000
     return Rung(

@@ -149,8 +149,8 @@ class Worker:
             elif isinstance(error, _Cancelled):
                 await self.jobs.end(work.job_id, self._instance, "cancelled")
             elif error is None:
-                await self.jobs.end(work.job_id, self._instance, "done")
                 await self._drop_intermediates(work)
+                await self.jobs.end(work.job_id, self._instance, "done")
             else:
                 sentence = _sentence(error)
                 _logger.warning(
