@@ -1,20 +1,22 @@
 """One request and its answer, as a handler sees them.
 
-A handler is called as soon as the head is complete and answers now or later, from any callback of the loop. Three ways
-of answering: `reply` (whole), `start`/`write`/`finish` (streamed), `send_file`. The request's body is read by callbacks
+A handler is called as soon as the head is complete and answers now or later, from any callback of the loop. Two ways
+of answering: `reply` or `send` (whole), and `start`/`write`/`finish` (streamed). The request's body is read by callbacks
 (`read_body`, `pause_body`, `resume_body`) or awaited whole (`body`). Nothing here starts a task.
+
+A body may be a view of a mapped file. On uvloop it is handed to the kernel as it is (`writev`) and never read in this process,
+so a file that somebody cuts short ends the answer (EFAULT) and not the process (SIGBUS). Plain asyncio joins what it is
+given: do not send maps there.
 """
 
 import asyncio
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING
 
 from kinema.core import problem
 from kinema.core.errors import KinemaError, TooLarge
 from kinema.core.log import get_logger
 from kinema.http.errors import Disconnected
-from kinema.http.files import CHUNK_BYTES, MappedFile, in_thread
 from kinema.http.headers import Fields, Headers
 from kinema.http.heads import Head, encode_head
 
@@ -254,33 +256,6 @@ class Exchange:
             kind = ((b"content-type", problem.MEDIA_TYPE.encode()),)
             self.reply(document.status, kind, problem.encode(document))
 
-    def send_file(self, status: int | Head, headers: Fields, file: MappedFile, offset: int, length: int) -> None:
-        """Answer with `length` bytes of a file from `offset`, without copying them through Python.
-
-        `status` may be an encoded Head, then `headers` must be empty.
-        """
-        head = status if isinstance(status, Head) else encode_head(status, headers)
-        connection = self._connection
-        if not length or self.method == "HEAD":
-            self.send(head, file.view[offset : offset + length])
-        elif not connection.server.zero_copy:
-            FileSender(self, file, offset, length).begin(head)
-        elif file.resident(offset, length, connection.server.now):
-            self.send(head, file.view[offset : offset + length])
-        else:
-            in_thread(partial(file.warm, offset, length), partial(self._send_warmed, head, file, offset, length))
-
-    def _send_warmed(
-        self, head: Head, file: MappedFile, offset: int, length: int, done: asyncio.Future[bytes | None]
-    ) -> None:
-        error = done.exception()
-        if self._state == DONE:
-            return
-        if error is not None:
-            self.fail(error)
-        else:
-            self.send(head, file.view[offset : offset + length])
-
     # -- called by the connection ------------------------------------------------------------------------------------
 
     def receive(self, chunk: bytes) -> None:
@@ -372,35 +347,3 @@ class Exchange:
     def _refuse_second_answer(self) -> None:
         if self._state == STREAMING:
             raise RuntimeError(f"{self.method} {self.path} is already being answered.")
-
-
-class FileSender:
-    """Sends a file piece by piece, read by a thread: for transports that would copy a map in this process."""
-
-    def __init__(self, exchange: Exchange, file: MappedFile, offset: int, length: int) -> None:
-        self._exchange = exchange
-        self._file = file
-        self._offset = offset
-        self._left = length
-
-    def begin(self, head: Head) -> None:
-        """Send the head and start reading."""
-        self._exchange.on_writable = self._read
-        self._exchange.start(head, (), self._left)
-        self._read()
-
-    def _read(self) -> None:
-        in_thread(partial(self._file.read, self._offset, min(self._left, CHUNK_BYTES)), self._write)
-
-    def _write(self, done: asyncio.Future[bytes | None]) -> None:
-        chunk = None if done.exception() else done.result()
-        if not chunk:
-            self._exchange.abort()  # cut short or gone: what was announced cannot be sent
-            return
-        self._offset += len(chunk)
-        self._left -= len(chunk)
-        ready = self._exchange.write(chunk)
-        if not self._left:
-            self._exchange.finish()
-        elif ready:
-            self._read()

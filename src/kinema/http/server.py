@@ -27,7 +27,6 @@ class Server:
         self.known = KnownBlocks()
         self.connections: set[Connection] = set()
         self.draining = False
-        self.zero_copy = False  # the loop's transports hand buffers to the kernel as they are
         self.now = 0.0
         self.idle_deadline = 0.0
         self._clock = clock or SystemClock()
@@ -41,7 +40,6 @@ class Server:
         """Accept connections from a bound socket; `port` is then its port (0 for a unix socket)."""
         loop = asyncio.get_running_loop()
         sock.setblocking(False)
-        self.zero_copy = type(loop).__module__.startswith("uvloop")
         if sock.family == socket.AF_UNIX:
             self._listener = await loop.create_unix_server(self._connect, sock=sock, backlog=1024)
         else:

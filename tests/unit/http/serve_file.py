@@ -1,32 +1,31 @@
-"""Serves one file on a port that it prints, until it is killed: argv is the path and "uvloop" or "asyncio"."""
+"""Serves one file (the argument) from a map, on a port that it prints, until it is killed."""
 
 import asyncio
+import mmap
 import socket
 import sys
 from pathlib import Path
 
 import uvloop
 
-from kinema.http import Exchange, MappedFile, Server
+from kinema.http import Exchange, Server
 
 
 async def serve(path: Path) -> None:
-    file = MappedFile(path)
+    with path.open("rb") as file:
+        view = memoryview(mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ))
 
     def handler(exchange: Exchange) -> None:
-        if exchange.path == "/alive":
-            exchange.reply(200, (), b"alive")
-        else:
-            exchange.send_file(200, (), file, 0, file.size)
+        exchange.reply(200, (), b"alive" if exchange.path == "/alive" else view)
 
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     server = Server(handler)
     await server.start(sock)
-    print(server.port, flush=True)
+    sys.stdout.write(f"{server.port}\n")
+    sys.stdout.flush()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    run = uvloop.run if sys.argv[2] == "uvloop" else asyncio.run
-    run(serve(Path(sys.argv[1])))
+    uvloop.run(serve(Path(sys.argv[1])))

@@ -50,11 +50,13 @@ async def test_a_body_that_stops_is_answered_408():
     async def answer(exchange: Exchange) -> None:
         exchange.reply(200, (), await exchange.body())
 
-    async with serving(lambda exchange: spawn(exchange, answer(exchange)) and None, QUICK) as server:
-        async with connected(server) as (reader, writer):
-            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
-            async with asyncio.timeout(5):
-                assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
+    async with (
+        serving(lambda exchange: spawn(exchange, answer(exchange)) and None, QUICK) as server,
+        connected(server) as (reader, writer),
+    ):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc")
+        async with asyncio.timeout(5):
+            assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
 
 
 async def test_an_idle_connection_is_closed_without_a_word():
@@ -72,14 +74,16 @@ async def test_a_slow_answer_of_ours_is_not_timed_out():
         await gate.wait()
         exchange.reply(200)
 
-    async with serving(lambda exchange: spawn(exchange, answer(exchange)) and None, QUICK) as server:
-        async with connected(server) as (reader, writer):
-            writer.write(GET)
-            begin = asyncio.get_running_loop().time()
-            await until(lambda: server.now > begin + 0.6)
-            gate.set()
-            async with asyncio.timeout(5):
-                assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
+    async with (
+        serving(lambda exchange: spawn(exchange, answer(exchange)) and None, QUICK) as server,
+        connected(server) as (reader, writer),
+    ):
+        writer.write(GET)
+        begin = asyncio.get_running_loop().time()
+        await until(lambda: server.now > begin + 0.6)
+        gate.set()
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 200")
 
 
 async def test_two_thousand_idle_connections_cost_little_and_disturb_nobody():
@@ -143,12 +147,14 @@ async def test_a_slow_reader_pauses_the_writer_and_memory_stays():
 
 
 async def test_a_reader_that_takes_nothing_is_cut_off():
-    async with serving(lambda exchange: exchange.reply(200, (), bytes(32 * 1024 * 1024)), QUICK) as server:
-        async with connected(server) as (reader, writer):
-            reader._transport.pause_reading()
-            writer.write(GET)
-            await until(lambda: bool(server.connections))
-            await until(lambda: not server.connections)
+    async with (
+        serving(lambda exchange: exchange.reply(200, (), bytes(32 * 1024 * 1024)), QUICK) as server,
+        connected(server) as (reader, writer),
+    ):
+        reader._transport.pause_reading()
+        writer.write(GET)
+        await until(lambda: bool(server.connections))
+        await until(lambda: not server.connections)
 
 
 async def test_a_client_that_sends_without_reading_its_answers_is_read_no_further():

@@ -107,7 +107,7 @@ def test_we_read_what_h11_answers_however_it_is_cut(method, status, headers, bod
     if version == b"HTTP/1.1":
         for _ in range(informational):
             data += server.send(h11.InformationalResponse(status_code=103, headers=[("link", "x")]))
-    extra = [("content-length", str(len(whole)))] if framing == "length" and status not in {204} else []
+    extra = [("content-length", str(len(whole)))] if framing == "length" and status != 204 else []
     data += server.send(h11.Response(status_code=status, headers=encoded([*headers, *extra])))
     bodyless = method == "HEAD" or status in {204, 304}
     for piece in body:
@@ -115,7 +115,7 @@ def test_we_read_what_h11_answers_however_it_is_cut(method, status, headers, bod
             data += server.send(h11.Data(data=piece))
     data += server.send(h11.EndOfMessage())
 
-    sink, transport = answer(method, split(data, places), closed=server.our_state is h11.MUST_CLOSE)
+    sink, _ = answer(method, split(data, places), closed=server.our_state is h11.MUST_CLOSE)
 
     assert sink.error is None
     assert sink.status == status
@@ -125,7 +125,7 @@ def test_we_read_what_h11_answers_however_it_is_cut(method, status, headers, bod
     assert given_fields == sorted(encoded(headers))
 
 
-@given(pieces.filter(lambda body: any(body)), st.sampled_from(["length", "chunked"]), st.integers(1, 5000))
+@given(pieces.filter(any), st.sampled_from(["length", "chunked"]), st.integers(1, 5000))
 def test_an_answer_that_stops_early_is_an_error(body, framing, missing):
     whole = b"".join(body)
     if framing == "length":

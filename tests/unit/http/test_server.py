@@ -82,12 +82,14 @@ async def test_too_many_pipelined_requests_end_the_connection_after_those_that_f
         await gate.wait()
         exchange.reply(200)
 
-    async with serving(lambda exchange: spawn(exchange, answer(exchange)) and None, Limits(pipelined=3)) as server:
-        async with connected(server) as (reader, writer):
-            writer.write(GET % b"/" * 50)
-            await writer.drain()
-            gate.set()
-            data = await everything(reader)
+    async with (
+        serving(lambda exchange: spawn(exchange, answer(exchange)) and None, Limits(pipelined=3)) as server,
+        connected(server) as (reader, writer),
+    ):
+        writer.write(GET % b"/" * 50)
+        await writer.drain()
+        gate.set()
+        data = await everything(reader)
 
     assert data.count(b"HTTP/1.1 200 ") == 4
     assert data.count(b"HTTP/1.1 429 ") == 1
@@ -162,11 +164,13 @@ async def test_a_client_that_waits_for_100_gets_it_when_the_body_is_wanted():
     async def answer(exchange: Exchange) -> None:
         exchange.reply(200, (), await exchange.body())
 
-    async with serving(lambda exchange: spawn(exchange, answer(exchange)) and None) as server:
-        async with connected(server) as (reader, writer):
-            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
-            assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-            assert (await ask(reader, writer, b"abc"))[1] == b"abc"
+    async with (
+        serving(lambda exchange: spawn(exchange, answer(exchange)) and None) as server,
+        connected(server) as (reader, writer),
+    ):
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert (await ask(reader, writer, b"abc"))[1] == b"abc"
 
 
 async def test_a_refused_body_is_not_asked_for_and_ends_the_connection():
@@ -219,23 +223,27 @@ async def test_what_is_over_a_limit_is_refused_with_its_status(request_, status,
     async def answer(exchange: Exchange) -> None:
         exchange.reply(200, (), await exchange.body())
 
-    async with serving(lambda exchange: spawn(exchange, answer(exchange)) and None, LIMITS) as server:
-        async with connected(server) as (reader, writer):
-            for start in range(0, len(request_), step):
-                writer.write(request_[start : start + step])
-                await asyncio.sleep(0)
-            async with asyncio.timeout(5):
-                assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 %d " % status)
+    async with (
+        serving(lambda exchange: spawn(exchange, answer(exchange)) and None, LIMITS) as server,
+        connected(server) as (reader, writer),
+    ):
+        for start in range(0, len(request_), step):
+            writer.write(request_[start : start + step])
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 %d " % status)
 
 
 async def test_a_body_at_the_limit_is_taken():
     async def answer(exchange: Exchange) -> None:
         exchange.reply(200, (), await exchange.body())
 
-    async with serving(lambda exchange: spawn(exchange, answer(exchange)) and None, LIMITS) as server:
-        async with connected(server) as (reader, writer):
-            _, body = await ask(reader, writer, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n" + b"x" * 50)
-            assert body == b"x" * 50
+    async with (
+        serving(lambda exchange: spawn(exchange, answer(exchange)) and None, LIMITS) as server,
+        connected(server) as (reader, writer),
+    ):
+        _, body = await ask(reader, writer, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\n" + b"x" * 50)
+        assert body == b"x" * 50
 
 
 async def test_an_error_becomes_a_problem_document_and_the_connection_goes_on():
@@ -298,7 +306,7 @@ async def test_more_than_announced_is_refused():
     ],
 )
 def test_a_field_that_would_split_or_reframe_an_answer_is_refused(field):
-    with pytest.raises(ValueError, match="header|connection"):
+    with pytest.raises(ValueError, match=r"header|connection"):
         encode_head(200, (field,))
 
 
@@ -341,11 +349,15 @@ async def test_a_client_that_leaves_in_mid_body_raises_in_who_reads_it():
 
 
 async def test_more_connections_than_allowed_are_told_so():
-    async with serving(hello, Limits(connections=2, linger_seconds=0.1, sweep_seconds=0.05)) as server:
-        async with connected(server) as one, connected(server) as two, connected(server) as (reader, _):
-            assert (await everything(reader)).startswith(b"HTTP/1.1 503 ")
-            for pair in (one, two):
-                assert (await ask(*pair, GET % b"/"))[1] == b"/"
+    async with (
+        serving(hello, Limits(connections=2, linger_seconds=0.1, sweep_seconds=0.05)) as server,
+        connected(server) as one,
+        connected(server) as two,
+        connected(server) as (reader, _),
+    ):
+        assert (await everything(reader)).startswith(b"HTTP/1.1 503 ")
+        for pair in (one, two):
+            assert (await ask(*pair, GET % b"/"))[1] == b"/"
 
 
 async def test_drain_lets_answers_end_closes_idle_connections_and_accepts_no_more():
@@ -373,7 +385,7 @@ async def test_drain_lets_answers_end_closes_idle_connections_and_accepts_no_mor
         assert b"connection: close" in head
         await draining
         assert not server.connections
-        with pytest.raises(OSError, match="refused|Connect"):
+        with pytest.raises(OSError, match=r"refused|Connect"):
             await asyncio.open_connection("127.0.0.1", server.port)
 
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 from kinema.http import Exchange, Handler, Headers, Limits, Server
 from kinema.http.connection import Connection
@@ -85,7 +86,7 @@ def receive(
 def split(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     """Cut bytes at these places (taken modulo their length)."""
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 @asynccontextmanager
