@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +22,8 @@ def is_published(region, title_id):
 def has_encoder(region):
     for pid in region.processes_left():
         try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if b"ffmpeg" in file.read().split(b"\0")[0]:
-                    return True
+            if b"ffmpeg" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]:
+                return True
         except OSError:
             continue
     return False
