@@ -37,15 +37,15 @@ class Head:
         return self._joined
 
 
-def encode_head(status: int, headers: Fields = ()) -> Head:
+def encode_head(status: int, headers: Fields = (), lines: bytes = b"") -> Head:
     """Encode a response head. Names must be lower case; framing fields are left to the connection.
 
-    Raises ValueError when a field would break the head apart (CR, LF or NUL inside) or sets the framing itself.
+    `lines` are further fields that `encode_fields` has encoded before. Raises ValueError when a field would break the head apart (CR, LF or NUL inside) or sets the framing itself.
     """
     line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
     if not headers:
-        return Head(status, line)
-    return Head(status, line + encode_fields(headers, RESPONSE_FRAMING))
+        return Head(status, line + lines)
+    return Head(status, line + encode_fields(headers, RESPONSE_FRAMING) + lines)
 
 
 class Tails:

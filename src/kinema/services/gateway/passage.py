@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from kinema.core import problem
 from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
-from kinema.http import Exchange, encode_fields
+from kinema.http import Exchange, Head, encode_fields, encode_head
 from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.services.gateway.reading import reading_of
 from kinema.services.gateway.routes import Route
@@ -13,7 +13,7 @@ from kinema.services.gateway.sessions import Session
 
 HeaderList = list[tuple[bytes, bytes]]
 Apply = Callable[["Passage"], Awaitable[None] | None]
-ApplyOutbound = Callable[["Passage", int, HeaderList], None]
+ApplyOutbound = Callable[["Passage", int, list[bytes]], None]
 
 _PROBLEM = (b"content-type", problem.MEDIA_TYPE.encode())
 _NO_STORE = (b"cache-control", b"no-store")
@@ -69,15 +69,17 @@ class Passage:
 
     def reply(self, status: int, headers: HeaderList, body: bytes | memoryview = b"") -> None:
         """Answer whole, after the outbound filters."""
-        for apply in self.lane.outbound:
-            apply(self, status, headers)
-        self.exchange.reply(status, headers, body)
+        self.exchange.send(self._head(status, headers), body)
 
     def start(self, status: int, headers: HeaderList, length: int | None) -> None:
         """Begin a streamed answer, after the outbound filters."""
+        self.exchange.start(self._head(status, headers), (), length)
+
+    def _head(self, status: int, headers: HeaderList) -> Head:
+        lines: list[bytes] = []
         for apply in self.lane.outbound:
-            apply(self, status, headers)
-        self.exchange.start(status, headers, length)
+            apply(self, status, lines)
+        return encode_head(status, headers, b"".join(lines))
 
     def refuse(self, error: BaseException) -> None:
         """Answer with an error as problem+json; an answer that was begun is cut, as half of one must not look whole."""

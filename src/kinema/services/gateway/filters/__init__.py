@@ -10,7 +10,7 @@ from collections.abc import Awaitable
 from typing import Any, ClassVar, Protocol
 
 from kinema.core.clock import Clock
-from kinema.services.gateway.passage import Apply, ApplyOutbound, HeaderList, Passage
+from kinema.services.gateway.passage import Apply, ApplyOutbound, Passage
 from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Sessions
 
@@ -62,8 +62,8 @@ class Outbound(Protocol):
         """As for `Inbound`."""
         ...
 
-    def apply(self, passage: Passage, status: int, headers: HeaderList) -> None:
-        """Add to the headers of an answer."""
+    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
+        """Add encoded header lines (`encode_fields`) to the head of an answer."""
         ...
 
 

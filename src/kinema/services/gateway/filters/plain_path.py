@@ -9,6 +9,9 @@ from kinema.services.gateway.routes import Route
 if TYPE_CHECKING:
     from kinema.services.gateway.filters import Parts
 
+_MOST_PATHS = 4096
+_LONGEST_KEPT = 256
+
 
 class PlainPath:
     """Raises BadInput for dot segments, encoded slashes and the like."""
@@ -17,6 +20,7 @@ class PlainPath:
 
     def __init__(self, parts: "Parts") -> None:
         del parts
+        self._good: set[str] = set()
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
         """Everything."""
@@ -24,5 +28,13 @@ class PlainPath:
         return True
 
     def apply(self, passage: Passage) -> None:
-        """Check the path."""
-        check_path(passage.path)
+        """Check the path, unless it was found good before."""
+        path = passage.path
+        if path in self._good:
+            return
+        check_path(path)
+        if len(path) > _LONGEST_KEPT:
+            return
+        if len(self._good) >= _MOST_PATHS:
+            self._good.clear()
+        self._good.add(path)

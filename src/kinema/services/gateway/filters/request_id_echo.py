@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.services.gateway.passage import HeaderList, Passage
+from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class RequestIdEcho:
         del opened
         return route.endpoint != "pages"
 
-    def apply(self, passage: Passage, status: int, headers: HeaderList) -> None:
+    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
         """Add the trace id."""
         del status
-        headers.append((b"x-request-id", passage.trace_id.encode()))
+        lines.append(b"x-request-id: " + passage.trace_id.encode() + b"\r\n")

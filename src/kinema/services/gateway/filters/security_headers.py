@@ -2,17 +2,20 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.services.gateway.passage import HeaderList, Passage
+from kinema.http import encode_fields
+from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
 if TYPE_CHECKING:
     from kinema.services.gateway.filters import Parts
 
-_FIELDS = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
-    (b"referrer-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
+_LINES = encode_fields(
+    (
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'; sandbox"),
+        (b"referrer-policy", b"same-origin"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+    )
 )
 
 
@@ -29,7 +32,7 @@ class SecurityHeaders:
         del opened
         return route.endpoint != "pages" and route.prefix != "/v1/manifests"
 
-    def apply(self, passage: Passage, status: int, headers: HeaderList) -> None:
+    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
         """Add the fields."""
         del passage, status
-        headers.extend(_FIELDS)
+        lines.append(_LINES)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.services.gateway.passage import HeaderList, Passage
+from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ class SignOut:
         """Where sessions and tokens end."""
         return route.prefix in _SESSIONS and not opened
 
-    def apply(self, passage: Passage, status: int, headers: HeaderList) -> None:
+    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
         """Forget everything that was verified: it is asked again at the next request, once for each secret."""
-        del headers
+        del lines
         if passage.exchange.method in {"DELETE", "PUT"} and status < 300:
             self._sessions.forget_all()
