@@ -68,7 +68,7 @@ class Room:
         made = await client.post("/v1/uploads", headers=headers)
         assert made.status_code == 201, made.text
         sent = await client.patch(made.headers["location"], headers={**PART, "Upload-Offset": "0"}, content=body)
-        assert sent.status_code == 204, sent.text
+        assert sent.status_code == 204, f"{sent.status_code} {sent.text}"
         return made.headers["kinema-title-id"]
 
     @asynccontextmanager

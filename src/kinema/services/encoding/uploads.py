@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from kinema.core.clock import Clock
-from kinema.core.errors import BadInput, Conflict, Gone, NotFound, TooLarge
+from kinema.core.errors import BadInput, Conflict, Gone, NotFound, StorageFull, TooLarge
 from kinema.core.ids import new_id
 from kinema.services.encoding.jobs import queue_job
 from kinema.services.encoding.tables import upload_parts, uploads
@@ -187,7 +187,12 @@ class _Filling:
         if not size:
             return
         key = part_key(self._upload_id, self._offset, self._writer)
-        await self._blobs.put(key, bytes(self._buffer[:size]))
+        try:
+            await self._blobs.put(key, bytes(self._buffer[:size]))
+        except StorageFull as error:
+            raise StorageFull(
+                f"The server has no room for the upload beyond byte {self._offset}; free some space there and go on."
+            ) from error
         del self._buffer[:size]
         self._uncommitted.append((self._offset, key, size))
         self._offset += size
