@@ -56,7 +56,7 @@ setup: .venv/.run ui/dist/index.html
 
 ui/node_modules/.package-lock.json: .venv/.node ui/package.json ui/package-lock.json
 	@echo "Installing what the pages are built with into ui/node_modules"
-	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@$(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 .venv/.openapi: .venv/.run $(services)
