@@ -1,5 +1,6 @@
 """A disk that runs full in the middle of an encode: one sentence, nothing half published, and it can go on."""
 
+import asyncio
 import os
 import subprocess
 
@@ -45,7 +46,8 @@ async def test_a_full_disk_fails_the_job_and_more_room_finishes_it(small, tmp_pa
         with pytest.raises(AssertionError, match="507"):
             await room.upload(client, big)
 
-        subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
+        grown = await asyncio.create_subprocess_exec("mount", "-o", "remount,size=64m", str(small))
+        assert await grown.wait() == 0
         client.headers.update(as_("operator", room.keys, room.clock))
         assert (await client.post(f"/v1/jobs/{job.id}/retry")).status_code == 200
         async with room.worker():
