@@ -7,7 +7,7 @@
 
 Only whole heads are recognised that came in one piece, alone, as GET or HEAD of HTTP/1.1 with a path as target. A block
 is remembered only after llhttp and our own checks took it, byte for byte, and if it asks for nothing but a plain answer:
-no body, no Connection option, no Upgrade. So recognising saves work (about half of parsing) and changes no verdict; a test
+no body, no Upgrade, no Connection option but keep-alive (which browsers send). So recognising saves work (about half of parsing) and changes no verdict; a test
 compares both ways on arbitrary bytes. The table is emptied when it is full: a flood of new blocks costs what parsing costs.
 """
 
@@ -16,7 +16,7 @@ from kinema.http.headers import Headers
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
 _RANGE = b"\r\nRange: bytes="
 _RANGE_BYTES = b"0123456789-"
-_SPECIAL = (b"connection", b"content-length", b"expect", b"transfer-encoding", b"upgrade")
+_SPECIAL = (b"content-length", b"expect", b"transfer-encoding", b"upgrade")
 
 MOST_BLOCKS = 4096
 LARGEST_BLOCK = 4096  # bytes
@@ -60,7 +60,7 @@ class KnownBlocks:
         """Keep the block of a head that was parsed and found good, if it is one that may be recognised."""
         if len(data) > LARGEST_BLOCK or data.find(b"\r\n\r\n") != len(data) - 4 or headers.more:
             return
-        if any(name in headers for name in _SPECIAL):
+        if any(name in headers for name in _SPECIAL) or headers.get(b"connection") not in {None, b"keep-alive"}:
             return
         cut = data.find(b"\r\n")
         if not cut:
