@@ -1,0 +1,54 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kinema.cli import app
+from kinema.core.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+def headings(path):
+    return set(re.findall(r"^## (.+)$", (ROOT / path).read_text(), re.MULTILINE))
+
+
+def commands(parent=app, path=("kinema",)):
+    for name in parent:
+        if name.startswith("-"):
+            continue
+        child = parent[name]
+        below = list(commands(child, (*path, name)))
+        yield from below or [" ".join((*path, name))]
+
+
+def test_every_setting_has_a_heading():
+    assert set(Settings.__struct_fields__) <= headings("docs/settings.md")
+
+
+def test_every_heading_is_a_setting():
+    assert headings("docs/settings.md") <= set(Settings.__struct_fields__)
+
+
+def test_every_command_has_a_heading_and_every_heading_is_a_command():
+    assert set(commands()) == headings("docs/parts/cli.md")
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")) + [ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+def test_every_link_to_a_file_leads_somewhere(page):
+    targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text())
+    # The screenshot of the home page is made by the browser tests.
+    missing = [target for target in targets if not (page.parent / target).exists() and "images/" not in target]
+    assert missing == []
+
+
+def test_the_import_contract_names_every_room():
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    named = {room.strip() for layer in layers for room in layer.split("|")}
+    rooms = {
+        path.stem
+        for path in (ROOT / "src" / "kinema").iterdir()
+        if (path.is_dir() and (path / "__init__.py").exists()) or path.suffix == ".py"
+    }
+    assert named == rooms - {"__init__"}
