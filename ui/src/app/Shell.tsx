@@ -30,7 +30,8 @@ export function Shell() {
       <a className={styles.skip} href="#content">
         Skip to content
       </a>
-      <Notices reachable={reachable && (who !== undefined || failureCount < 3)} />
+      {/* The player says itself when it has to wait for the region. */}
+      <Notices reachable={watching || (reachable && (who !== undefined || failureCount < 3))} />
       {!watching && <TopBar who={who ?? null} />}
       <main id="content" tabIndex={-1} className={styles.content}>
         {content}

@@ -2,7 +2,7 @@
  * The event stream itself, kept open through restarts of the region.
  *
  * EventSource reconnects by itself when a connection breaks, but gives up for good when the answer is not a
- * stream (a gateway that starts answers 503). Then it is opened again after a delay that doubles from 1 s to 8 s.
+ * stream (a gateway that starts answers 503). Then it is opened again after a delay that doubles from 1 s to 4 s.
  */
 import { readEvent, type RegionEvent } from "./protocol";
 
@@ -29,7 +29,7 @@ export function openEventStream(deliver: (event: RegionEvent) => void): () => vo
     opened.onerror = () => {
       deliver({ kind: "link", up: false });
       if (opened.readyState !== EventSource.CLOSED || source !== opened) return;
-      timer = setTimeout(open, Math.min(8000, 1000 * 2 ** failures));
+      timer = setTimeout(open, Math.min(4000, 1000 * 2 ** failures));
       failures += 1;
     };
     for (const name of ["catalog", "jobs"] as const) {

@@ -79,7 +79,7 @@ export function Player({ titleId, title, onBack }: PlayerProps) {
       data-away={away || undefined}
       data-phase={state.phase}
       data-reconnecting={state.reconnecting}
-      data-stalls={media.stalls}
+      data-stalls={state.stalls}
       data-height={media.height}
       data-rung={rung?.name}
     >

@@ -10,6 +10,7 @@ import { pause, pauseMs } from "./backoff";
 import { failureSentence, isShakaError, remedyFor } from "./failures";
 import { rungsOf, type Rung } from "./rungs";
 import { PlayGone, PlaySession } from "./session";
+import { Stalls } from "./stalls";
 import { configuration, loadShaka, type Loaded, type ShakaError, type ShakaPlayer } from "./shaka";
 
 export interface EngineState {
@@ -20,25 +21,48 @@ export interface EngineState {
   rungs: Rung[];
   /** Is the rung chosen by measurement? */
   automatic: boolean;
+  /** How often the running film ran dry. */
+  stalls: number;
 }
 
+export const idle: EngineState = {
+  phase: "starting",
+  reconnecting: false,
+  failure: "",
+  rungs: [],
+  automatic: true,
+  stalls: 0,
+};
+
 const QUALITY_MARGIN_SECONDS = 3;
+const WATCH_MS = 2000;
 
 export class Engine {
-  private state: EngineState = { phase: "starting", reconnecting: false, failure: "", rungs: [], automatic: true };
+  private state = idle;
   private readonly listeners = new Set<() => void>();
   private readonly closing = new AbortController();
   private player: ShakaPlayer | null = null;
   private session: PlaySession | null = null;
   private failures = 0;
-  private retryTimer: ReturnType<typeof setTimeout> | undefined;
+  private requests = 0;
+  private timer: ReturnType<typeof setTimeout> | undefined;
   private restarting = false;
+  private position = 0;
+  private readonly stalls: Stalls;
 
   constructor(
     private readonly video: HTMLVideoElement,
     private readonly titleId: string,
     private readonly onSignedOut: () => void,
-  ) {}
+  ) {
+    // A film that is being loaded anew says 0: where it stood is kept here.
+    const keep = () => {
+      if (video.readyState > 0) this.position = video.currentTime;
+    };
+    video.addEventListener("timeupdate", keep, { signal: this.closing.signal });
+    video.addEventListener("seeking", keep, { signal: this.closing.signal });
+    this.stalls = new Stalls(video, () => this.update({ stalls: this.stalls.count }), this.closing.signal);
+  }
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
@@ -62,7 +86,7 @@ export class Engine {
 
   /** Begin again where the film stood. */
   async retry(): Promise<void> {
-    await this.start(this.video.currentTime);
+    await this.start(this.position);
   }
 
   /** Play; a browser that wants a gesture first leaves the film paused, with its play button. */
@@ -84,7 +108,7 @@ export class Engine {
 
   async close(): Promise<void> {
     this.closing.abort();
-    clearTimeout(this.retryTimer);
+    clearTimeout(this.timer);
     this.listeners.clear();
     await this.player?.destroy();
   }
@@ -103,8 +127,13 @@ export class Engine {
     for (const name of ["trackschanged", "variantchanged", "adaptation"]) {
       player.addEventListener(name, () => this.readRungs());
     }
+    player.addEventListener("buffering", (event) => {
+      if ((event as unknown as { buffering: boolean }).buffering) this.stalls.ranDry();
+    });
     const network = player.getNetworkingEngine();
+    network?.addEventListener("retry", (event) => this.onRepeat(event));
     network?.registerRequestFilter(async (_type, request) => {
+      this.requests += 1;
       await this.session?.ready();
       request.uris = request.uris.map((uri: string) => this.session?.address(uri) ?? uri);
     });
@@ -140,12 +169,19 @@ export class Engine {
     }
   }
 
+  /** Shaka is about to repeat a request; what a repetition cannot help is stopped and becomes a failure. */
+  private onRepeat(event: Event): void {
+    const error = (event as unknown as Map<string, unknown> & { error?: unknown }).error;
+    if (isShakaError(error) && remedyFor(error) !== "retry") event.preventDefault();
+    else this.update({ reconnecting: true });
+  }
+
   /** A request of the running film failed for good, as far as Shaka is concerned. */
   private onFailure(error: ShakaError): void {
     const remedy = remedyFor(error);
     if (remedy === "restart") void this.restart();
     if (remedy === "renew") void this.renew();
-    if (remedy === "retry") this.retrySoon();
+    if (remedy === "retry") this.goOnSoon();
   }
 
   private onError(error: unknown): void {
@@ -153,19 +189,32 @@ export class Engine {
     this.fail(error);
   }
 
-  private retrySoon(): void {
+  private goOnSoon(): void {
     if (this.state.phase === "failed") return;
     this.update({ reconnecting: true });
-    clearTimeout(this.retryTimer);
-    const delay = pauseMs(this.failures);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.goOn(), pauseMs(this.failures));
     this.failures += 1;
-    this.retryTimer = setTimeout(() => this.player?.retryStreaming(0), delay);
+  }
+
+  /** Have Shaka go on after a failure; when it asks for nothing although the film stands still, load the film anew. */
+  private goOn(): void {
+    const before = this.requests;
+    this.player?.retryStreaming(0);
+    const watch = () => {
+      if (this.requests > before) return;
+      const starving = !this.video.paused && this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA;
+      if (starving) void this.restart();
+      else this.timer = setTimeout(watch, WATCH_MS);
+    };
+    clearTimeout(this.timer);
+    this.timer = setTimeout(watch, WATCH_MS);
   }
 
   private async renew(): Promise<void> {
     try {
       await this.session?.renew();
-      this.player?.retryStreaming(0);
+      this.goOn();
     } catch (error) {
       if (error instanceof PlayGone) await this.restart();
       else this.fail(error);
@@ -178,7 +227,8 @@ export class Engine {
     this.restarting = true;
     const paused = this.video.paused;
     try {
-      await this.open(await this.loadPlayer(), this.video.currentTime);
+      this.update({ phase: "starting", reconnecting: true });
+      await this.open(await this.loadPlayer(), this.position);
       this.update({ phase: "playing", reconnecting: false });
       if (!paused) await this.play();
     } catch (error) {

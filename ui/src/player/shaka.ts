@@ -35,19 +35,22 @@ export function loadShaka(): Promise<Loaded> {
   return loaded;
 }
 
-/** Settings of the player. A broken connection is not an error here: what fails is asked again by the engine. */
+/**
+ * Settings of the player. Media are asked for until they come: a region that is away comes back, and Shaka cannot be
+ * told to go on after some of its requests (a rung's index) have failed. The pause between attempts does not grow.
+ */
 export const configuration = {
   streaming: {
     bufferingGoal: 40,
     rebufferingGoal: 0.5,
     bufferBehind: 60,
-    // A failed request says nothing about a rung: the region was away. So no rung is put aside for it.
+    // A failed request says nothing about a rung, so no rung is put aside for it.
     maxDisabledTime: 0,
     retryParameters: {
-      maxAttempts: 3,
-      baseDelay: 250,
-      backoffFactor: 2,
-      fuzzFactor: 0.3,
+      maxAttempts: Infinity,
+      baseDelay: 900,
+      backoffFactor: 1,
+      fuzzFactor: 0.5,
       timeout: 60_000,
       stallTimeout: 8_000,
       connectionTimeout: 8_000,

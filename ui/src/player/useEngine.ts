@@ -2,9 +2,8 @@ import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, useSyncExternalStore } from "react";
 
 import { sessionQuery } from "../api/queries";
-import { Engine, type EngineState } from "./engine";
+import { Engine, idle, type EngineState } from "./engine";
 
-const idle: EngineState = { phase: "starting", reconnecting: false, failure: "", rungs: [], automatic: true };
 const noSubscription = () => () => undefined;
 const idleSnapshot = () => idle;
 

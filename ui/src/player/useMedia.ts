@@ -18,8 +18,6 @@ export interface MediaState {
   muted: boolean;
   rate: number;
   height: number;
-  /** How often a running film ran dry, seeks not counted. */
-  stalls: number;
 }
 
 const EVENTS = [
@@ -52,10 +50,9 @@ const nothing: MediaState = {
   muted: false,
   rate: 1,
   height: 0,
-  stalls: 0,
 };
 
-function read(video: HTMLVideoElement, stalls: number): MediaState {
+function read(video: HTMLVideoElement): MediaState {
   const buffered: Range[] = [];
   for (let at = 0; at < video.buffered.length; at += 1) {
     buffered.push({ start: video.buffered.start(at), end: video.buffered.end(at) });
@@ -69,30 +66,19 @@ function read(video: HTMLVideoElement, stalls: number): MediaState {
     waiting: !video.paused && !video.ended && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA,
     volume: video.volume,
     muted: video.muted || video.volume === 0,
-    rate: video.playbackRate,
+    // Shaka holds a film that has run dry by playing it at speed 0.
+    rate: video.playbackRate > 0 ? video.playbackRate : 1,
     height: video.videoHeight,
-    stalls,
   };
 }
 
-/** Follow a video. Stalls count only after a picture has been shown, and not while somebody seeks. */
+/** Follow a video. */
 export function useMedia(video: HTMLVideoElement | null): MediaState {
   const [state, setState] = useState(nothing);
 
   useEffect(() => {
     if (!video) return undefined;
-    let stalls = 0;
-    let shown = false;
-    const onEvent = (event: Event) => {
-      if (event.type === "emptied" || event.type === "seeking") shown = false;
-      if (event.type === "timeupdate" && !video.seeking && video.currentTime > 0) shown = true;
-      const runDry = event.type === "waiting" && shown && !video.seeking && !video.ended;
-      if (runDry) {
-        stalls += 1;
-        shown = false;
-      }
-      setState(read(video, stalls));
-    };
+    const onEvent = () => setState(read(video));
     for (const name of EVENTS) video.addEventListener(name, onEvent);
     return () => {
       for (const name of EVENTS) video.removeEventListener(name, onEvent);
