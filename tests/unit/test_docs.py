@@ -35,7 +35,7 @@ def test_every_command_has_a_heading_and_every_heading_is_a_command():
     assert set(commands()) == headings("docs/parts/cli.md")
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").rglob("*.md")) + [ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+@pytest.mark.parametrize("page", [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 def test_every_link_to_a_file_leads_somewhere(page):
     targets = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", page.read_text())
     # The screenshot of the home page is made by the browser tests.
