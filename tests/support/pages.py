@@ -25,7 +25,7 @@ async def open_title(page: Page, url: str, title: str) -> None:
 async def play(page: Page) -> None:
     """Press play on a title's page and wait until the film runs."""
     await page.get_by_test_id("play-button").click()
-    await page.wait_for_function("(document.querySelector('video')?.currentTime ?? 0) > 0.2", timeout=30_000)
+    await page.wait_for_function("() => (document.querySelector('video')?.currentTime ?? 0) > 0.2", timeout=30_000)
 
 
 async def stalls(page: Page) -> int:
@@ -49,7 +49,7 @@ async def axe_violations(page: Page) -> list[str]:
     """Run axe-core on the page and return one line for each violation."""
     # Colours are judged when nothing fades any more.
     await page.wait_for_function(
-        "document.getAnimations().every(one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)"
+        "() => document.getAnimations().every(one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity)"
     )
     await page.evaluate(AXE.read_text())  # not as a script tag: the page's own policy forbids those
     found: list[dict[str, Any]] = await page.evaluate(
