@@ -7,7 +7,7 @@
 DEATH_FD is the reading end of a pipe whose writing end only the supervisor holds and never writes to. Before anything else
 is imported, a thread blocks on it: end of file means that the supervisor is gone, however it went, and the thread kills
 the whole process group, encoders included. The kernel's parent-death signal is an addition; it is asked for on the main
-thread, and it alone would not do: it reaches this process, not the ones that this process started.
+thread. It must not be SIGKILL: that would end this process before its thread has ended the others of the group.
 """
 
 import os
@@ -16,6 +16,7 @@ import sys
 import threading
 
 _PR_SET_PDEATHSIG = 1
+_PARENT_DIED = signal.SIGUSR2
 
 _FOR_TERMINALS = ("rich", "pygments")
 """structlog and mako (through alembic) import these when they can, to colour a terminal that a service has not.
@@ -40,12 +41,13 @@ def end_with_supervisor(death_fd: int) -> None:
 
 
 def ask_for_parent_death_signal(parent: int) -> None:
-    """Have the kernel send SIGKILL when the parent's thread that forked us ends; do nothing where there is no prctl."""
+    """Have the kernel signal when the parent's thread that forked us ends; do nothing where there is no prctl."""
     import ctypes
 
+    signal.signal(_PARENT_DIED, lambda _number, _frame: os.killpg(0, signal.SIGKILL))
     prctl = getattr(ctypes.CDLL(None, use_errno=True), "prctl", None)
     if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        prctl(_PR_SET_PDEATHSIG, _PARENT_DIED, 0, 0, 0)
     if os.getppid() != parent:  # it ended before we asked
         os.killpg(0, signal.SIGKILL)
 
