@@ -1,8 +1,8 @@
 """The key set of a data directory: secrets by purpose, each with an id, so that keys can be rotated while they are in use.
 
 One file a purpose under `<data>/keys/`, mode 0600. The newest key signs; the older ones verify until they are dropped. A
-process that meets an unknown key id reads the file again (at most once a second), so a rotation reaches every process of
-the region without a message.
+process that meets an unknown key id looks whether the file has changed, so a rotation reaches every process of the region
+without a message and nothing that was just signed is refused.
 """
 
 import base64
@@ -47,6 +47,7 @@ class KeyRing:
         self._dir = data_dir / "keys"
         self._read_at: dict[str, float] = {}
         self._keys: dict[str, tuple[Key, ...]] = {}
+        self._stamps: dict[str, tuple[int, int] | None] = {}
 
     def current(self, purpose: Purpose) -> Key:
         """Return the key that signs. Follows a rotation by another process within a second."""
@@ -56,15 +57,11 @@ class KeyRing:
 
     def find(self, purpose: Purpose, key_id: str) -> Key | None:
         """Return the key with this id, or None when it never was or has been dropped."""
-        for attempt in range(2):
-            for key in self._keys.get(purpose, ()):
-                if key.id == key_id:
-                    return key
-            fresh = time.monotonic() - self._read_at.get(purpose, -_REREAD_SECONDS) < _REREAD_SECONDS
-            if attempt or fresh:
-                return None
+        found = self._held(purpose, key_id)
+        if found is None and self._stamp(purpose) != self._stamps.get(purpose):
             self._load(purpose)
-        return None
+            found = self._held(purpose, key_id)
+        return found
 
     def rotate(self, purpose: Purpose) -> Key:
         """Put a new signing key before the others, drop all but three, and return the new one."""
@@ -76,6 +73,7 @@ class KeyRing:
         return fresh
 
     def _load(self, purpose: Purpose) -> None:
+        stamp = self._stamp(purpose)  # taken before reading: a rotation in between is seen at the next unknown id
         found = self._read(purpose)
         if not found:
             with self._locked(purpose):
@@ -84,7 +82,19 @@ class KeyRing:
                     found = (_new_key(),)
                     self._write(purpose, found)
         self._keys[purpose] = found
+        self._stamps[purpose] = stamp
         self._read_at[purpose] = time.monotonic()
+
+    def _held(self, purpose: Purpose, key_id: str) -> Key | None:
+        return next((key for key in self._keys.get(purpose, ()) if key.id == key_id), None)
+
+    def _stamp(self, purpose: Purpose) -> tuple[int, int] | None:
+        """Return what tells one state of the file from another: each is a file of its own, renamed into place."""
+        try:
+            status = self._path(purpose).stat()
+        except FileNotFoundError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def _path(self, purpose: Purpose) -> Path:
         return self._dir / f"{purpose}.json"

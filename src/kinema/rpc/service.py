@@ -17,12 +17,12 @@ from litestar.config.app import AppConfig
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.types import ASGIApp, ControllerRouterHandler, Guard, LifespanHook, Receive, Scope, Send
+from litestar.types import ASGIApp, ControllerRouterHandler, Guard, LifespanHook, Message, Receive, Scope, Send
 
 from kinema.core import identity as identities
 from kinema.core import log, problem
@@ -117,7 +117,7 @@ def make_server(app: ASGIApp, graceful_seconds: int = 3) -> uvicorn.Server:
     """Return a uvicorn server on plain asyncio for an app; start it with `serve(sockets=[...])`, stop it by `should_exit = True`."""
     return _Server(
         uvicorn.Config(
-            app,
+            _head_as_get(app),
             loop="asyncio",
             http="httptools",
             ws="none",
@@ -130,6 +130,33 @@ def make_server(app: ASGIApp, graceful_seconds: int = 3) -> uvicorn.Server:
             timeout_graceful_shutdown=graceful_seconds,
         )
     )
+
+
+def _head_as_get(app: ASGIApp) -> ASGIApp:
+    """Answer a HEAD that no handler takes with what GET would answer, less the body (RFC 9110 section 9.3.2).
+
+    The server below leaves the body of an answer to HEAD out.
+    """
+
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP or scope["method"] != "HEAD":
+            await app(scope, receive, send)
+            return
+        refused = False
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal refused
+            refused = refused or (message["type"] == "http.response.start" and message["status"] == 405)
+            if not refused:
+                await send(message)
+
+        await app(scope.copy(), receive, unless_refused)
+        if refused:
+            as_get = scope.copy()
+            as_get["method"] = HttpMethod.GET
+            await app(as_get, receive, send)
+
+    return handle
 
 
 def open_socket(host: str, port: int = 0) -> socket.socket:

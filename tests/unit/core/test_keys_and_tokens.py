@@ -61,6 +61,13 @@ def test_a_rotated_key_signs_and_the_old_one_still_verifies(tmp_path):
     assert ring.find("media", old.id) == old
 
 
+def test_what_is_signed_right_after_a_rotation_is_verified_everywhere(tmp_path):
+    gateway, service = KeyRing(tmp_path), KeyRing(tmp_path)
+    service.current("identity")  # it has read the file this very moment
+    new = gateway.rotate("identity")
+    assert service.find("identity", new.id) == new
+
+
 def test_a_key_is_dropped_after_three_rotations(tmp_path):
     ring = KeyRing(tmp_path)
     first = ring.current("media")

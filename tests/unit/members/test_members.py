@@ -161,8 +161,9 @@ async def test_signing_in_by_name_and_password(club):
 
 
 async def test_attempts_are_limited_by_name_and_by_address(club):
-    codes = [(await club.sign_in("ada", "wrong password", f"192.0.2.{number}")).status_code for number in range(12)]
+    codes = [(await club.sign_in("ada", "wrong password", "203.0.113.5")).status_code for _ in range(12)]
     assert codes == [401] * 10 + [429] * 2
+    assert (await club.sign_in("ada", "wrong password", "203.0.113.6")).status_code == 401, "no stranger locks Ada out"
     codes = [(await club.sign_in(f"name {number}", "wrong", "198.51.100.7")).status_code for number in range(32)]
     assert codes[:30] == [401] * 30
     assert 429 in codes[30:]

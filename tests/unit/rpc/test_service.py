@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import msgspec
 import pytest
 from litestar import Request, Response, get, post
@@ -15,6 +16,7 @@ from kinema.core.keys import KeyRing
 from kinema.rpc.conditional import conditional, matches
 from kinema.rpc.cursor import decode_cursor, encode_cursor
 from kinema.rpc.service import DEADLINE_HEADER, create_app, needs
+from tests.support.services import served
 
 
 class Body(msgspec.Struct, frozen=True):
@@ -172,3 +174,15 @@ def test_a_cursor_comes_back_and_a_forged_one_does_not(keys):
     assert decode_cursor(keys, text, Position) == Position("ttl_9")
     with pytest.raises(BadInput):
         decode_cursor(keys, text[:-2] + "xx", Position)
+
+
+def test_head_is_get_without_a_body_on_a_real_socket(clock, keys, viewer):
+    app = create_app(service="test", instance="test-1", keys=keys, clock=clock, routes=[tagged, numbers])
+    with served(app) as address:
+        whole = httpx.get(f"{address}/tagged", headers=viewer)
+        head = httpx.head(f"{address}/tagged", headers=viewer)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["etag"] == whole.headers["etag"]
+        assert head.headers["content-length"] == whole.headers["content-length"]
+        assert httpx.head(f"{address}/numbers", headers=viewer).status_code == 405
+        assert httpx.head(f"{address}/tagged").status_code == 401

@@ -26,7 +26,8 @@ from kinema.services.members.repository import (
 from kinema.services.members.secrets import digest, is_bearer, new_secret
 from kinema.services.members.throttle import Rate, Throttle
 
-_BY_NAME = Rate(interval=30.0, burst=10)
+_BY_NAME_AND_ADDRESS = Rate(interval=30.0, burst=10)
+_BY_NAME = Rate(interval=3.0, burst=100)  # wide, so that a stranger's attempts do not lock the owner of a name out
 _BY_ADDRESS = Rate(interval=6.0, burst=30)
 _TOKEN_PREFIX = "tok_"  # noqa: S105 -- the prefix of an id, no secret
 _CLIENT_LENGTH = 200
@@ -50,6 +51,7 @@ class Members:
         self._passwords = passwords
         self._clock = clock
         self._session_seconds = session_days * _DAY
+        self._by_name_and_address = Throttle(clock, _BY_NAME_AND_ADDRESS)
         self._by_name = Throttle(clock, _BY_NAME)
         self._by_address = Throttle(clock, _BY_ADDRESS)
 
@@ -65,6 +67,7 @@ class Members:
         """Sign in by name and password. Raises Unauthenticated, without saying which was wrong, or TooMany."""
         key = name_key(name)
         self._by_address.attempt(address)
+        self._by_name_and_address.attempt(f"{address}\n{key}")
         self._by_name.attempt(key)
         account = await self._repository.account_by_name(key)
         stored = None if account is None else account.password
@@ -125,7 +128,7 @@ class Members:
         check_password(wanted.password)
         account = await self._repository.account(identity.account)
         if account.password is not None:
-            self._by_name.attempt(_key_of_account(account.account))
+            self._by_name_and_address.attempt(_key_of_account(account.account))
             if not await self._passwords.verify(account.password, wanted.current):
                 raise Forbidden("The present password is wrong; give it in `current` to set a new one.")
         hashed = await self._passwords.hash(wanted.password)
