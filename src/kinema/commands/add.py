@@ -43,18 +43,16 @@ def add(
         raise BadInput('--title is empty; give the film a title, as in --title "My holiday".')
     begun = time.monotonic()
     directory = data_dir(data)
-    base, token = _target(url, directory)
     report = _Report(begun, as_json=as_json)
-    with _progress(file, as_json=as_json) as show:
-        upload = TusClient(base, token, file, directory / "run", show).run(title)
-    report.state(upload.title_id, "uploaded", ())
-    if wait:
-        try:
+    try:
+        base, token = _target(url, directory)
+        with _progress(file, as_json=as_json) as show:
+            upload = TusClient(base, token, file, directory / "run", show).run(title)
+        report.state(upload.title_id, "uploaded", ())
+        if wait:
             _follow(base, token, upload.title_id, report)
-        except EncodingFailed:
-            report.last()
-            raise
-    report.last()
+    finally:
+        report.last()
     return 0
 
 
@@ -116,7 +114,7 @@ class _Report:
     def __init__(self, begun: float, *, as_json: bool) -> None:
         self._begun = begun
         self._as_json = as_json
-        self._said: tuple[str, tuple[str, ...]] = ("", ())
+        self._said: tuple[str, tuple[str, ...]] = ("failed", ())  # what is true if nothing ever gets further
         self._title_id = ""
 
     def state(self, title_id: str, state: str, rungs: tuple[str, ...], progress: float | None = None) -> None:
@@ -132,7 +130,7 @@ class _Report:
             print(f"{title_id}: {state}{done}" + (f" ({', '.join(rungs)})" if rungs else ""), flush=True)
 
     def last(self) -> None:
-        """End with the line that scripts read."""
+        """End with the line that scripts read, however it ended."""
         if self._as_json:
             self._line()
 

@@ -152,7 +152,7 @@ def _patiently(send: Callable[[], Answer]) -> Answer:
     while True:
         try:
             answer = send()
-        except KinemaError:
+        except Unavailable:
             if time.monotonic() - begun > _PATIENCE_SECONDS:
                 raise
         else:
