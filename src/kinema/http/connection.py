@@ -263,6 +263,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._current = None
                 self.deadline = self.server.idle_deadline
+                if not self._reading:
+                    self.update_reading()  # it was answered while its body was paused
         elif self._incoming is exchange:
             self.update_reading()
 
@@ -409,6 +411,8 @@ class Connection(asyncio.Protocol):
             if self._refusal is not None:
                 self._refuse(*self._refusal)
             self.deadline = self.server.idle_deadline
+            if not self._reading:
+                self.update_reading()
             return
         if self._advancing:
             return

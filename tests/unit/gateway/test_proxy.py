@@ -141,6 +141,16 @@ async def test_without_an_instance_the_answer_is_503_with_retry_after(tmp_path):
         assert "encoding" in detail(response)
 
 
+async def test_a_connection_goes_on_after_a_body_that_no_instance_took(tmp_path):
+    async with fabric(tmp_path, members=True, gateway=True) as region:
+        only = await region.upstream("playback", answer(b"never"))
+        token = bearer(await region.token())
+        await only.kill()
+        for _ in range(3):
+            assert (await region.get("/v1/plays", token, method="POST", body=b"{}")).status == 502
+            assert (await region.get("/v1/plays", token)).status == 502
+
+
 async def test_a_service_that_dies_in_mid_answer_never_looks_whole(tmp_path):
     async with fabric(tmp_path, members=True, gateway=True) as region:
 
