@@ -31,6 +31,7 @@ from kinema.storage.ports import Blobs, Sql
 _logger = log.get_logger(__name__)
 
 HEARTBEAT_SECONDS = 1.0
+_TROUBLE_SECONDS = 2.0
 _POLL_SECONDS = 0.25
 
 
@@ -65,12 +66,14 @@ async def run_worker(
     stopped = asyncio.create_task(stop.wait())
     try:
         while not stop.is_set():
-            await asyncio.to_thread(_empty, scratch)
             try:
                 work = await worker.jobs.claim(instance)
-            except Unavailable as error:
-                _logger.warning("no job can be claimed", error=error.detail)
-                work = None
+                if work is not None:
+                    await asyncio.to_thread(_empty, scratch)
+            except (Unavailable, StorageFull, OSError) as error:  # a full disk passes, and the worker outlasts it
+                _logger.warning("no job can be begun", error=str(error))
+                await _either(stopped, asyncio.create_task(clock.sleep(_TROUBLE_SECONDS)))
+                continue
             if work is None:
                 await _either(stopped, asyncio.create_task(clock.sleep(_POLL_SECONDS)))
                 continue
