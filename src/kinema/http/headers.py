@@ -90,7 +90,9 @@ class Headers:
 
     def extended(self, name: bytes, value: bytes) -> "Headers":
         """Return a copy with one more field, whose name is not among them yet."""
-        return Headers({**self._first, name: value}, self._more)
+        first = self._first.copy()
+        first[name] = value
+        return Headers(first, self._more)
 
     def without(self, name: bytes) -> "Headers":
         """Return a copy without the fields of this name."""

@@ -1,7 +1,7 @@
 """Header blocks that were parsed before: a player sends the same fields with every request, all but the Range.
 
     line, block = head cut at its first CRLF
-    cut `Range: bytes=...` out of the block
+    cut `Range: bytes=...` out of the block; was the line seen before, it need not be read again
     block seen before?  its parsed fields, plus this Range, are the request's fields
     else                llhttp parses the head, and the block is remembered if nothing about it is special
 
@@ -23,28 +23,39 @@ LARGEST_BLOCK = 4096  # bytes
 
 
 class KnownBlocks:
-    """The header blocks that one server has seen; at most 16 MB."""
+    """The request lines and header blocks that one server has seen; at most 16 MB each."""
 
-    __slots__ = ("_blocks",)
+    __slots__ = ("_blocks", "_lines", "_longest")
 
-    def __init__(self) -> None:
+    def __init__(self, longest_target: int) -> None:
+        self._longest = longest_target
         self._blocks: dict[bytes, Headers] = {}
+        self._lines: dict[bytes, tuple[str, str]] = {}
 
     def recall(self, data: bytes) -> tuple[str, str, Headers] | None:
         """Return method, target and fields of a head whose block is known; None: parse it."""
-        cut = data.find(b"\r\n")
-        block = data[cut:]
-        headers = self._blocks.get(block)
-        if headers is None:
-            before, mark, after = block.partition(_RANGE)
-            if not mark:
-                return None
+        before, mark, after = data.partition(_RANGE)
+        cut = before.find(b"\r\n")
+        if mark:
+            if cut < 0:  # the Range is the first field
+                cut = len(before)
             value, _, after = after.partition(b"\r\n")
-            known = self._blocks.get(b"%b\r\n%b" % (before, after))
+            known = self._blocks.get(b"%b\r\n%b" % (before[cut:], after))
             if known is None or value.translate(None, _RANGE_BYTES):
                 return None
             headers = known.extended(b"range", b"bytes=" + value)
-        parts = data[:cut].split(b" ")
+        else:
+            block = self._blocks.get(before[cut:])
+            if block is None:
+                return None
+            headers = block
+        line = before[:cut]
+        start = self._lines.get(line) or self._read_line(line)
+        return None if start is None else (start[0], start[1], headers)
+
+    def _read_line(self, line: bytes) -> tuple[str, str] | None:
+        """Return method and target of a request line that is plain, and keep it: a film is asked for by one line."""
+        parts = line.split(b" ")
         if len(parts) != 3 or parts[2] != b"HTTP/1.1":
             return None
         method = _METHODS.get(parts[0])
@@ -52,9 +63,18 @@ class KnownBlocks:
             target = parts[1].decode("ascii")
         except UnicodeDecodeError:
             return None
-        if method is None or target[:1] != "/" or "#" in target or not target.isprintable():
+        if (
+            method is None
+            or target[:1] != "/"
+            or "#" in target
+            or not target.isprintable()
+            or len(target) > self._longest
+        ):
             return None
-        return method, target, headers
+        if len(self._lines) >= MOST_BLOCKS:
+            self._lines.clear()
+        self._lines[line] = method, target
+        return method, target
 
     def remember(self, data: bytes, headers: Headers) -> None:
         """Keep the block of a head that was parsed and found good, if it is one that may be recognised."""

@@ -234,6 +234,14 @@ async def test_what_is_over_a_limit_is_refused_with_its_status(request_, status,
             assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 %d " % status)
 
 
+async def test_a_known_block_does_not_lift_the_limit_on_targets():
+    async with serving(hello, LIMITS) as server, connected(server) as (reader, writer):
+        for _ in range(2):
+            assert (await ask(reader, writer, GET % b"/"))[1] == b"/"
+        head, _ = await ask(reader, writer, GET % (b"/" + b"a" * 200))
+        assert head.startswith(b"HTTP/1.1 414 ")
+
+
 async def test_a_body_at_the_limit_is_taken():
     async def answer(exchange: Exchange) -> None:
         exchange.reply(200, (), await exchange.body())
