@@ -221,6 +221,7 @@ async def _guarded(work: Coroutine[Any, Any, None]) -> int:
 async def run_cell(placement: Placement) -> None:
     """Serve every service of the placement until told to stop. When one ends early the process ends, to be started anew."""
     stop, last = _stop_signal(), asyncio.Event()
+    _raise_descriptor_limit()
     async with _parts(placement) as parts, asyncio.TaskGroup() as group:
         others: list[asyncio.Task[None]] = []
         # All are built before the first one listens: what listens must answer, and building keeps the loop busy.
@@ -324,6 +325,15 @@ async def run_encoding_worker(placement: Placement) -> None:
         )
 
 
+def _raise_descriptor_limit() -> int:
+    """Let this process open as many files and sockets as the system allows, and return how many that are."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most if most != resource.RLIM_INFINITY else 1 << 20
+
+
 async def _until_shown(parts: Parts, version: int) -> None:
     """Wait, a few seconds at most, until every instance of catalog serves this version or a pinned one.
 
@@ -354,10 +364,12 @@ async def _serve_data_plane(
     before_drain: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Serve with `kinema.http` until told to stop, then let answers that were begun end."""
-    from kinema.http import Server
+    from kinema.http import Limits, Server
 
     listener = _listener(placement, service)
-    server = Server(handler, clock=parts.clock)
+    # Each client may need a second descriptor: a connection to a service, or a file.
+    limits = Limits(connections=min(Limits().connections, _raise_descriptor_limit() // 2))
+    server = Server(handler, limits=limits, clock=parts.clock)
     await server.start(listener)
     async with _registered(service, placement, parts, listener, metadata):
         await stop.wait()

@@ -43,8 +43,8 @@ class LogStream:
         try:
             self._target.write(text + "\n")
             self._target.flush()
-        except (BrokenPipeError, ValueError):
-            pass  # nobody reads the log any more; the region goes on
+        except (OSError, ValueError):
+            pass  # nobody reads the log any more, or the disk that it goes to is full; the region goes on
 
 
 def as_text(record: dict[str, object]) -> str:

@@ -18,7 +18,7 @@ class RestartPolicy:
         self.window = window
         self._first = first
         self._factor = factor
-        self._longest = longest
+        self.longest = longest
         self._ends: deque[float] = deque()
 
     def ended(self, now: float) -> float | None:
@@ -28,4 +28,4 @@ class RestartPolicy:
         self._ends.append(now)
         if len(self._ends) > self.limit:
             return None
-        return min(self._longest, self._first * self._factor ** (len(self._ends) - 1))
+        return min(self.longest, self._first * self._factor ** (len(self._ends) - 1))

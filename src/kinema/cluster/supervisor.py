@@ -208,10 +208,19 @@ class Supervisor:
             self._log.event(f"{slot.name} {explain(code)} and is started again in {delay:.2f} s", level="warning")
             self._write_down()
             await asyncio.sleep(delay)
-            slot.running = slot.start()
+            slot.running = await self._start_again(slot)
             slot.state = "running"
             slot.restarts += 1
             self._write_down()
+
+    async def _start_again(self, slot: _Slot) -> RunningProcess:
+        """Start the process, once the machine has what that takes: memory, descriptors, process numbers."""
+        while True:
+            try:
+                return slot.start()
+            except OSError as error:
+                self._log.event(f"{slot.name} cannot be started yet: {error}", level="error")
+            await asyncio.sleep(slot.policy.longest)
 
     def _starter(self, process: Process) -> Callable[[], RunningProcess]:
         sockets = {service: self._public[service] for service in process.services if service in self._public}
@@ -247,18 +256,19 @@ class Supervisor:
 
     def _write_down(self) -> None:
         options = self._options
-        region_file.write(
-            options.data_dir,
-            Region(
-                pid=os.getpid(),
-                state=self._state,
-                url=options.url,
-                gateway=f"127.0.0.1:{options.port}",
-                edge=f"127.0.0.1:{options.port + 1}",
-                registries=self.registries,
-                processes=tuple(slot.facts() for slot in self._slots.values()),
-            ),
+        region = Region(
+            pid=os.getpid(),
+            state=self._state,
+            url=options.url,
+            gateway=f"127.0.0.1:{options.port}",
+            edge=f"127.0.0.1:{options.port + 1}",
+            registries=self.registries,
+            processes=tuple(slot.facts() for slot in self._slots.values()),
         )
+        try:
+            region_file.write(options.data_dir, region)
+        except OSError as error:  # a full disk must not end the supervision; the next change writes it down
+            self._log.event(f"the region's state cannot be written down: {error}", level="warning")
 
 
 def on_signals(stop: asyncio.Event, at_once: asyncio.Event) -> None:

@@ -64,12 +64,14 @@ async def run_worker(
     found = await asyncio.to_thread(tools)
     worker = Worker(instance, sql, blobs, clock, announce, scratch, threads, found)
     stopped = asyncio.create_task(stop.wait())
+    clean = False
     try:
         while not stop.is_set():
             try:
-                work = await worker.jobs.claim(instance)
-                if work is not None:
+                if not clean:
                     await asyncio.to_thread(_empty, scratch)
+                    clean = True
+                work = await worker.jobs.claim(instance)
             except (Unavailable, StorageFull, OSError) as error:  # a full disk passes, and the worker outlasts it
                 _logger.warning("no job can be begun", error=str(error))
                 await _either(stopped, asyncio.create_task(clock.sleep(_TROUBLE_SECONDS)))
@@ -77,6 +79,7 @@ async def run_worker(
             if work is None:
                 await _either(stopped, asyncio.create_task(clock.sleep(_POLL_SECONDS)))
                 continue
+            clean = False
             await _either(stopped, asyncio.create_task(worker.work(work)))
     finally:
         stopped.cancel()
