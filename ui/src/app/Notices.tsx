@@ -28,14 +28,20 @@ function InsecureNotice() {
   );
 }
 
-export function Notices({ reachable }: { reachable: boolean }) {
+interface NoticesProps {
+  reachable: boolean;
+  /** Over a film only what concerns the film is said. */
+  watching: boolean;
+}
+
+export function Notices({ reachable, watching }: NoticesProps) {
   const online = useOnline();
   let text = "";
   if (!online) text = "You are offline. Kinema will carry on when the connection is back.";
-  else if (!reachable) text = "Reconnecting to Kinema…";
+  else if (!reachable && !watching) text = "Reconnecting to Kinema…";
   return (
     <>
-      <InsecureNotice />
+      {!watching && <InsecureNotice />}
       <div role="status" className={styles.status} data-testid="connection-notice">
         {text !== "" && (
           <p className={styles.link}>

@@ -30,8 +30,7 @@ export function Shell() {
       <a className={styles.skip} href="#content">
         Skip to content
       </a>
-      {/* The player says itself when it has to wait for the region. */}
-      <Notices reachable={watching || (reachable && (who !== undefined || failureCount < 3))} />
+      <Notices reachable={reachable && (who !== undefined || failureCount < 3)} watching={watching} />
       {!watching && <TopBar who={who ?? null} />}
       <main id="content" tabIndex={-1} className={styles.content}>
         {content}

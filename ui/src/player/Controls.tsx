@@ -54,7 +54,7 @@ export function Controls({ deck, media, engine, fullScreen, onMenuOpen, onHelp }
           onMute={() => deck.toggleMute()}
         />
         <span className={styles.time} data-testid="time">
-          {clockTime(media.time)} <span className={styles.total}>/ {clockTime(media.duration)}</span>
+          {clockTime(media.time)} <span className={styles.total}>/ {clockTime(Math.round(media.duration))}</span>
         </span>
         <span className={styles.gap} />
         <ChoiceMenu
