@@ -153,7 +153,7 @@ def _command(film: Film, stage: Stage, scratch: Path, target: Path) -> list[str]
     for number, cue in enumerate(shown):
         mask = scratch / f"cue{number}.gray"
         wide, tall = _write_cue(cue, height, film.fps, mask)
-        inputs += ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{wide}x{tall}", "-r", str(film.fps)]
+        inputs += ["-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{wide}x{tall}", "-framerate", str(film.fps)]
         inputs += ["-itsoffset", f"{cue.start:.3f}", "-i", str(mask)]
         x, y = round(cue.x * width - wide / 2), round(cue.y * height - tall / 2)
         colour = cue.colour.replace("#", "0x")

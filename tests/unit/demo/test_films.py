@@ -51,7 +51,7 @@ def test_a_film_has_as_many_frames_as_its_length_says_and_is_not_one_picture(slu
 @EVERY_FILM
 def test_the_sound_is_as_long_as_the_film_and_neither_clips_nor_clicks(slug):
     made = film(slug)
-    stage = made.stage()
+    stage = made.stage(seconds=20.0)
 
     heard = made.score(stage)
 

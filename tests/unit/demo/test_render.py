@@ -4,11 +4,14 @@ import subprocess
 import threading
 
 import msgspec
+import numpy as np
 import pytest
 
 from kinema.demo import render as rendering
 from kinema.demo.ffmpeg import ffmpeg
+from kinema.demo.film import Cue
 from kinema.demo.films import film
+from kinema.demo.lettering import Ink
 from kinema.demo.render import RenderFailed, RenderStopped, render, render_cached
 
 
@@ -31,6 +34,24 @@ def test_a_rendering_plays_with_picture_and_sound(short, tmp_path):
     assert "bt709" in found.stderr
     assert told[-1] == (36, 36)
     assert [target] == list(tmp_path.iterdir())
+
+
+def test_lettering_appears_at_its_time_and_place(short, tmp_path):
+    def black(stage):
+        for _ in range(stage.count):
+            yield np.zeros((3, stage.height, stage.width), np.uint16)
+
+    cue = Cue("I", 0.75, 1.25, x=0.25, height=0.5, ink=Ink(0.2), writing=0, fade=0)
+    target = tmp_path / "film.mp4"
+    render(msgspec.structs.replace(short, frames=black, cues=(cue,)), target)
+
+    command = [ffmpeg(), "-loglevel", "error", "-i", str(target), "-f", "rawvideo", "-pix_fmt", "gray", "-"]
+    shown = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.uint8).reshape(
+        -1, 180, 320
+    )
+    lit = [index for index, frame in enumerate(shown) if frame[80:100, 70:90].max() > 128]
+    assert lit == list(range(18, 30))
+    assert shown[:, :, 160:].max() < 40
 
 
 def test_a_film_is_rendered_once(short, tmp_path):

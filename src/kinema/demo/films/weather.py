@@ -1,4 +1,4 @@
-"""Weather for Beginners: flow fields in full HD. Two fronts, drawn in light on a chart by eighteen thousand drifting points."""
+"""Weather for Beginners: flow fields in full HD. Two fronts, drawn in light on a chart by eight thousand drifting points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kinema.demo.film import Credit, Cue, Film, Frame, Picture, Sound, Stage, Ti
 from kinema.demo.lettering import Ink
 from kinema.demo.paint import Array, blur, clouds, ramp, rgb, sample, span, splat
 
-_POINTS = 9_000
+_POINTS = 4_000
 """Points of each front, on a full stage."""
 
 
@@ -95,7 +95,7 @@ class _Front:
         """The warm front comes from the left, the cold one from the right; in the middle they overlap."""
         count = len(self.y[lost])
         self.y[lost] = self.rng.uniform(-0.55, 0.55, count)
-        side = self.rng.uniform(-0.3, 1.0, count) * self.wide
+        side = np.clip(self.rng.normal(0.42, 0.36, count), -1, 1) * self.wide
         self.x[lost] = -side if self.warm else side
 
 
@@ -189,7 +189,7 @@ def still(stage: Stage) -> Picture:
     for step in range(110):
         for front in fronts:
             front.ink *= np.float32(0.982)
-            front.drift(wind, begun + step / 24, 1 / 24, 0.2)
+            front.drift(wind, begun + step / 24, 1 / 24, 0.16)
     return np.asarray(chart.paint(fronts[0].ink, fronts[1].ink, 0.0), np.float32) / 255
 
 
@@ -203,8 +203,8 @@ FILM = Film(
     year=2025,
     genres=("Science", "Abstract"),
     credits=(
-        Credit("Cold front", "9,000 points"),
-        Credit("Warm front", "9,000 points"),
+        Credit("Cold front", "4,000 points"),
+        Credit("Warm front", "4,000 points"),
         Credit("Forecast", "Marimba"),
     ),
     seed=1013,
@@ -214,7 +214,7 @@ FILM = Film(
     still=still,
     size=(1920, 1080),
     raster=(1920, 1080),
-    quality=24,
+    quality=26,
     preset="superfast",
     lettering=Title(
         "Weather\nfor\nBeginners",
