@@ -22,7 +22,7 @@ def region(tmp_path_factory):
 @pytest.fixture(scope="session")
 def region_with_film(region, tmp_path_factory):
     """The shared region with one film, `FILM`; `region.film` is its title's id."""
-    clip = make_clip(tmp_path_factory.mktemp("clips") / "first.mp4", seconds=24, size="1280x720")
+    clip = make_clip(tmp_path_factory.mktemp("clips") / "first.mp4", seconds=20, size="854x480")
     region.film = region.add(clip, FILM)
     return region
 

@@ -8,7 +8,7 @@ from kinema.core.errors import KinemaError
 from tests.support.clips import make_clip
 from tests.support.regions import Viewer, wait_until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(240)
 
 RESUME_SECONDS = 10.0
 EACH_KIND = ["gateway-1", "edge-1", "cell-1", "worker-1"]
