@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shlex
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -82,6 +83,8 @@ def render_cached(
     cache_dir.mkdir(parents=True, exist_ok=True)
     for stale in cache_dir.glob(f"{film.slug}-*.mp4"):
         stale.unlink(missing_ok=True)
+    for scratch in cache_dir.glob(f"{film.slug}-*/"):  # of a run that was killed
+        shutil.rmtree(scratch, ignore_errors=True)
     return render(film, target, progress=progress, stop=stop)
 
 

@@ -62,11 +62,14 @@ def test_a_film_is_rendered_once(short, tmp_path):
     assert again.seconds == 0
 
 
-def test_renderings_of_older_code_are_removed(short, tmp_path):
+def test_renderings_of_older_code_and_of_killed_runs_are_removed(short, tmp_path):
     stale = tmp_path / "nobody-up-yet-0123456789abcdef.mp4"
     stale.write_bytes(b"old")
-    render_cached(short, tmp_path)
-    assert not stale.exists()
+    killed = tmp_path / "nobody-up-yet-x7k2"
+    killed.mkdir()
+    (killed / "film.mp4").write_bytes(b"half")
+    made = render_cached(short, tmp_path)
+    assert list(tmp_path.iterdir()) == [made.path]
 
 
 def test_stopping_leaves_nothing_behind(short, tmp_path):
