@@ -51,6 +51,16 @@ async def test_a_range(setup, span: str, start: int, end: int | None) -> None:
         assert reply.headers["content-range"] == f"bytes {first}-{first + len(expected) - 1}/{len(setup.film.data)}"
 
 
+async def test_a_query_changes_nothing_and_costs_nothing(setup) -> None:
+    plain = await setup.get(range="bytes=5000-5999")
+    asked = list(setup.origin.asked)
+    for number in (1, 2):
+        reply = await setup.get(f"{setup.path()}?{number}", range="bytes=5000-5999")
+        assert (reply.status, reply.body) == (206, plain.body)
+    assert setup.origin.asked == asked
+    assert len(setup.edge._grants) == 1
+
+
 @pytest.mark.parametrize("span", ["bytes=0-1,5-9", "items=0-1", "bytes=9-5", "bytes=-", "bytes=x-5", "bytes=5", ""])
 async def test_a_range_that_is_ignored(setup, span: str) -> None:
     reply = await setup.get(range=span)

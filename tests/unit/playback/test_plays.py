@@ -116,7 +116,7 @@ async def test_a_play_leads_to_the_bytes(region):
     base = local(play["manifest"]["hls"]).rpartition("/")[0]
     track = await region.playback.get(f"{base}/{name}", headers=FORWARDED)
     token = base.split("/")[3]
-    assert m3u8.loads(track.text).segments[0].uri == f"http://films.example:8081/m/{token}/{asset}/1/video-360p.mp4"
+    assert m3u8.loads(track.text).segments[0].uri == f"http://films.example:8081/m/{token}/{asset}/1/video-360p.mp4?1"
     mpd = await region.playback.get(local(play["manifest"]["dash"]), headers=FORWARDED)
     assert mpd.headers["content-type"] == "application/dash+xml"
     assert f'<BaseURL serviceLocation="edge-0">http://films.example:8081/m/{token}/{asset}/1/</BaseURL>' in mpd.text

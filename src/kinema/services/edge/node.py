@@ -92,6 +92,8 @@ class Edge:
     def handler(self, exchange: Exchange) -> None:
         """Answer a request, now or later."""
         grant = self._grants.get(exchange.target)
+        if grant is None and "?" in exchange.target:  # a query changes nothing
+            grant = self._grants.get(exchange.path)
         if grant is not None:  # noqa: SIM102 -- cachebox types what it finds as never None
             if grant.expires_at > self._clock.now():
                 if exchange.method == "GET":
@@ -205,7 +207,7 @@ class Edge:
         if track is None:
             refuse(exchange, NotFound(f"Version {asked.version} of {asked.asset} has no track {asked.track}."))
             return
-        self._grants[exchange.target] = _Grant(track, expires_at)
+        self._grants[exchange.path] = _Grant(track, expires_at)
         if exchange.method == "GET":
             self._get(exchange, track)
         else:

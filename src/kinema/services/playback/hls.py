@@ -55,8 +55,10 @@ def media(manifest: Manifest, track: Track, edge: str, token: str) -> str:
         "#EXT-X-INDEPENDENT-SEGMENTS",
         f'#EXT-X-MAP:URI="{address}",BYTERANGE="{track.init.length}@{track.init.offset}"',
     ]
-    for length, segment in zip(seconds, track.segments, strict=True):
-        lines += (f"#EXTINF:{length:.6f},", f"#EXT-X-BYTERANGE:{segment.length}@{segment.offset}", address)
+    for number, (length, segment) in enumerate(zip(seconds, track.segments, strict=True), start=1):
+        # The number changes nothing at the edge. FFmpeg 9 stops after the first of segments that share one address.
+        numbered = f"{address}?{number}"
+        lines += (f"#EXTINF:{length:.6f},", f"#EXT-X-BYTERANGE:{segment.length}@{segment.offset}", numbered)
     return _text([*lines, "#EXT-X-ENDLIST"])
 
 
