@@ -102,6 +102,21 @@ async def test_an_upload_in_progress_stays_and_an_abandoned_one_goes(opened):
     assert await room.keys_under("uploads") == set()
 
 
+async def test_an_upload_whose_job_was_cancelled_before_it_began_goes_after_a_while(opened, tmp_path):
+    room, client = opened
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"123456789")
+    await room.upload(client, path)
+    (job,) = await room.jobs.page(None, None, 1)
+    assert set((await collect(room, client)).values()) == {0}
+    await room.jobs.cancel(job.id)
+    assert set((await collect(room, client, 3600)).values()) == {0}
+    found = await collect(room, client)
+    assert (found["uploads"], found["bytes"]) == (1, 9)
+    assert await room.keys_under("uploads") == set()
+    assert (await client.post(f"/v1/jobs/{job.id}/retry")).status_code == 410
+
+
 async def test_a_failed_film_goes_after_a_while(opened, tmp_path):
     room, client = opened
     path = tmp_path / "text.mp4"

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import aiosqlite
 import httpx
 import pytest
 
@@ -139,6 +140,40 @@ async def test_a_broken_connection_keeps_what_came(opened):
     assert (await send(client, location, 0, breaks())).status_code == 500
     assert await offset_of(client, location) == 30
     assert (await send(client, location, 30, b"y" * 70)).status_code == 204
+
+
+async def test_a_commit_whose_answer_was_cut_off_keeps_its_parts(opened, monkeypatch):
+    room, client = opened
+    monkeypatch.setattr(uploads_module, "PART_BYTES", 1000)
+    location = await create(client, 5000)
+    upload_id = location.rpartition("/")[2]
+    committed, cutting = asyncio.Event(), False
+    commit = aiosqlite.Connection.commit
+
+    async def commit_and_be_silent(connection):
+        await commit(connection)
+        if cutting:
+            committed.set()
+            await asyncio.Event().wait()
+
+    async def body():
+        nonlocal cutting
+        yield b"a" * 1000
+        cutting = True
+        yield b"b" * 1000
+
+    monkeypatch.setattr(aiosqlite.Connection, "commit", commit_and_be_silent)
+    store = uploads_module.Uploads(room.sql, room.blobs, room.clock, 1 << 30)
+    sending = asyncio.create_task(store.append(upload_id, 0, None, body(), None))
+    await committed.wait()
+    cutting = False
+    sending.cancel()
+    await asyncio.gather(sending, return_exceptions=True)
+    assert await offset_of(client, location) == 2000
+    assert len(await room.keys_under("uploads")) == 2
+    assert (await send(client, location, 2000, b"c" * 3000)).status_code == 204
+    digest = await assemble(room.sql, room.blobs, upload_id)
+    assert await read_all(room.blobs, content_key("sources", digest)) == b"a" * 1000 + b"b" * 1000 + b"c" * 3000
 
 
 async def test_one_writer_at_a_time_and_a_dead_one_is_forgotten_soon(opened):

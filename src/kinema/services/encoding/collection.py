@@ -53,7 +53,7 @@ class Collection:
         Raises what catalog or playback answer when they cannot be asked; nothing of theirs is deleted then.
         """
         before = await self._safe_before(minimum_age_seconds)
-        expired, bytes_freed = await self._expired_uploads()
+        expired, bytes_freed = await self._expired_uploads(before)
         listed = {prefix: await self._old(prefix, before) for prefix in _PREFIXES}
         needed = await self._references(await self._in_use(), before)
         counts: dict[str, int] = {}
@@ -83,9 +83,15 @@ class Collection:
         before = self._clock.now() - minimum_age_seconds
         return before if oldest is None else min(before, oldest - _SKEW_SECONDS)
 
-    async def _expired_uploads(self) -> tuple[int, int]:
-        """Forget the uploads that were left alone; return how many, and the bytes that they had."""
-        gone = sa.and_(uploads.c.state == "open", uploads.c.expires_at <= self._clock.now())
+    async def _expired_uploads(self, before: float) -> tuple[int, int]:
+        """Forget the uploads that were left alone, and those whose job ended before it had put the parts together.
+
+        Returns how many, and the bytes that they had.
+        """
+        left_alone = sa.and_(uploads.c.state == "open", uploads.c.expires_at <= self._clock.now())
+        needed = sa.select(jobs.c.upload_id).where(sa.or_(jobs.c.state.in_(_WORKING), jobs.c.changed_at > before))
+        in_vain = sa.and_(uploads.c.state == "complete", uploads.c.upload_id.not_in(needed))
+        gone = sa.or_(left_alone, in_vain)
         async with self._sql.transaction() as connection:
             expired = list((await connection.scalars(sa.select(uploads.c.upload_id).where(gone))).all())
             for upload_id in expired:

@@ -172,12 +172,19 @@ class _Filling:
         await self._commit()
 
     async def end(self) -> None:
-        """Give the lease back and delete what was not committed."""
-        for _, key, _ in self._uncommitted:
-            await self._blobs.delete(key)
+        """Give the lease back and delete what was not committed.
+
+        A commit that was cut off may have been made all the same, so the rows decide, not this object's memory.
+        """
+        keys = [key for _, key, _ in self._uncommitted]
         mine = sa.and_(uploads.c.upload_id == self._upload_id, uploads.c.writer == self._writer)
         async with self._sql.transaction() as connection:
             await connection.execute(sa.update(uploads).where(mine).values(writer=None, writer_until=0.0))
+            found = await connection.scalars(sa.select(upload_parts.c.key).where(upload_parts.c.key.in_(keys)))
+            committed = frozenset(found.all())
+        for key in keys:
+            if key not in committed:
+                await self._blobs.delete(key)
 
     def _require_room(self, size: int) -> None:
         if self._offset + len(self._buffer) + size > self._length:
