@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
+from kinema.cluster.inside import Inside
 from kinema.commands.tus import PART_BYTES, TusClient
 from tests.support.clips import text_as_film
-from tests.support.regions import KINEMA
+from tests.support.regions import KINEMA, wait_until
 
 pytestmark = pytest.mark.timeout(240)  # the first to ask makes the shared region and its film
 
@@ -80,3 +81,19 @@ def test_the_catalogue_is_pinned_and_let_go(region_with_film):
 
 def test_region_json_is_for_its_owner_alone(region):
     assert (region.data_dir / "run" / "region.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_service_alone_joins_the_region_and_leaves_it(region):
+    command = [str(KINEMA), "serve", "playback", "--number", "7", "--data", str(region.data_dir)]
+    alone = subprocess.Popen(command)
+
+    def joined():
+        return "playback-7" in [instance.instance for instance in Inside(region.data_dir).of("playback")]
+
+    try:
+        wait_until(joined, 60, "the seventh playback")
+        alone.terminate()
+        assert alone.wait(timeout=10) == 0
+        wait_until(lambda: not joined(), 5, "its signing off")
+    finally:
+        alone.kill()

@@ -40,20 +40,31 @@ async def speak(
     return answer
 
 
+async def _reach(address: str) -> None:
+    """Open a connection and close it. Raises OSError or TimeoutError."""
+    host, _, port = address.rpartition(":")
+    async with asyncio.timeout(2.0):
+        _, writer = await asyncio.open_connection(host, int(port))
+    writer.close()
+
+
 class Questions:
     """What the supervisor asks of its own region."""
 
-    def __init__(self, data_dir: Path, gateway: str, edge: str, registries: tuple[str, ...]) -> None:
+    def __init__(self, data_dir: Path, gateway: str, edge: str, registries: tuple[str, ...], front: str = "") -> None:
         self._data_dir = data_dir
         self._gateway = gateway
         self._edge = edge
         self._registries = registries
+        self._front = front
 
     async def is_healthy(self) -> bool:
         """Say whether the front door finds every service and the edge answers, so that a play would succeed."""
         try:
             await speak(self._gateway, "GET", "/healthz", {})
             await speak(self._edge, "GET", "/healthz", {})
+            if self._front:
+                await _reach(self._front)
         except Exception:  # noqa: BLE001 -- whatever it is, the answer is no
             return False
         return True

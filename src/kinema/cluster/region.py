@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from kinema.cluster.supervisor import Extra, Options, Supervisor, on_signals
 from kinema.cluster.topology import Topology
 from kinema.core.errors import KinemaError
 from kinema.model.members import ClaimLink, Token
+
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.05
 _WATCH_SECONDS = 2.0
@@ -32,7 +34,11 @@ async def run_region(
     supervisor = Supervisor(topology, options, log)
     supervisor.open()
     questions = Questions(
-        options.data_dir, f"127.0.0.1:{options.port}", f"127.0.0.1:{options.port + 1}", supervisor.registries
+        options.data_dir,
+        f"127.0.0.1:{options.port}",
+        f"127.0.0.1:{options.port + 1}",
+        supervisor.registries,
+        options.front,
     )
     life = asyncio.create_task(
         _Life(supervisor, questions, options, log, extras, demo=demo, out=out).run(), name="life"
@@ -83,13 +89,13 @@ class _Life:
             supervisor.start_extra(self._demo)
         await self._until(self._questions.is_healthy, "the services")
         if self._demo:
-            await self._write_token(token)
+            await self._patiently(lambda: self._write_token(token))
         supervisor.start_wave(2)
         if self._demo:
             self._log.event("the region is up; the first demo film is being made")
             await self._until(self._questions.has_title, "the first demo film")
         supervisor.set_state("ready")
-        print(f"ready {await self._address()}", file=self._out, flush=True)
+        print(f"ready {await self._patiently(self._address)}", file=self._out, flush=True)
         supervisor.start_wave(3)
         await self._watch()
 
@@ -124,6 +130,15 @@ class _Life:
 
         await self._until(answered, "members")
         return answer
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask until there is an answer: what was healthy a moment ago may just be being replaced."""
+        while True:
+            try:
+                return await ask()
+            except (KinemaError, TimeoutError) as error:
+                self._log.event(f"asked again: {str(error) or 'no answer in time'}", level="warning")
+                await asyncio.sleep(_POLL_SECONDS * 10)
 
     async def _until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
         """Wait until a question is answered with yes; say so when it takes long."""

@@ -38,7 +38,10 @@ _STAGES: tuple[tuple[frozenset[str], float], ...] = (
 
 
 class Options(msgspec.Struct, frozen=True):
-    """Where a region listens and how people reach it. `edge_base` is what the edge announces (see playback)."""
+    """Where a region listens and how people reach it.
+
+    `edge_base` is what the edge announces (see playback), `front` the "host:port" of the TLS server in front, if any.
+    """
 
     data_dir: Path
     bind: str
@@ -47,6 +50,7 @@ class Options(msgspec.Struct, frozen=True):
     edge_base: str
     behind_tls: bool
     as_json: bool
+    front: str = ""
 
 
 class Extra(msgspec.Struct, frozen=True):
@@ -279,4 +283,5 @@ def on_signals(stop: asyncio.Event, at_once: asyncio.Event) -> None:
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, handle)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
+            loop.add_signal_handler(number, handle)

@@ -44,6 +44,7 @@ def serve(
             if name != "discovery":
                 raise
     opened = None if name == "worker" else listen(host, port, name)
+    base = "" if opened is None else f":{opened.getsockname()[1]}"
     suffix = str(number if number is not None else random.randint(100, 999))  # noqa: S311 -- a name, no secret
     placement = Placement(
         process=f"{name}-{suffix}",
@@ -51,8 +52,8 @@ def serve(
         number=suffix,
         data_dir=str(directory),
         registries=registries,
-        sockets={} if opened is None else {name: opened.fileno()},
-        edge_base=f":{opened.getsockname()[1]}" if opened is not None else "",
+        sockets={} if opened is None else {name: opened.detach()},
+        edge_base=base,
         as_json=False,
     )
     return wiring.run_placement(msgspec.json.encode(placement))

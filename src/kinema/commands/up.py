@@ -55,6 +55,7 @@ def up(
         edge_base=edge_base,
         behind_tls=bool(tls_),
         as_json=as_json,
+        front=f"127.0.0.1:{https_port}" if tls_ else "",
     )
     log = LogStream(sys.stderr, as_json=as_json)
     try:
