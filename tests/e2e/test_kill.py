@@ -58,7 +58,7 @@ def test_an_upload_goes_on_when_a_process_is_killed(whole, clip, name):
 
 
 def test_a_job_goes_on_when_its_worker_is_killed(whole, tmp_path):
-    film = make_clip(tmp_path / "long.mp4", seconds=20, size="1280x720")
+    film = make_clip(tmp_path / "long.mp4", seconds=16, size="854x480")
     done = whole.kinema("add", str(film), "--title", "Interrupted", "--json")
     assert done.returncode == 0, done.stderr
     title_id = job_of(whole, title="Interrupted")["title_id"]
