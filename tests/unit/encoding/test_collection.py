@@ -1,11 +1,16 @@
 """Garbage collection: what is needed stays, whatever the moment; the rest goes, and is counted."""
 
+import asyncio
+import hashlib
 import os
 
 import pytest
 
 from kinema.core.errors import Unavailable
 from kinema.model.encoding import decode_manifest
+from kinema.services.encoding import uploads as uploads_module
+from kinema.services.encoding.sources import assemble, drop_parts
+from kinema.services.encoding.tus import Checksum
 from kinema.storage.content import content_key, read_all, store
 from tests.support.services import as_
 from tests.unit.encoding.room import PART, TUS
@@ -117,13 +122,81 @@ async def test_an_upload_whose_job_was_cancelled_before_it_began_goes_after_a_wh
     assert (await client.post(f"/v1/jobs/{job.id}/retry")).status_code == 410
 
 
-async def test_a_failed_film_goes_after_a_while(opened, tmp_path):
+async def test_what_a_writer_has_not_committed_yet_stays(opened, monkeypatch):
+    room, client = opened
+    monkeypatch.setattr(uploads_module, "PART_BYTES", 1000)
+    film = os.urandom(2000)
+    made = await client.post("/v1/uploads", headers={**TUS, "Upload-Length": "2000"})
+    upload_id = made.headers["location"].rpartition("/")[2]
+    stored, collected = asyncio.Event(), asyncio.Event()
+
+    async def body():
+        yield film[:1000]
+        stored.set()
+        await collected.wait()
+        yield film[1000:]
+
+    checksum = Checksum("sha1", hashlib.sha1(film, usedforsecurity=False).digest())
+    store = uploads_module.Uploads(room.sql, room.blobs, room.clock, 1 << 30)
+    sending = asyncio.create_task(store.append(upload_id, 0, 2000, body(), checksum))
+    await stored.wait()
+    room.clock.shift += 60  # a lease that was not renewed in time is still the writer's while nobody takes it
+    assert (await collect(room, client))["parts"] == 0
+    collected.set()
+    assert (await sending).offset == 2000
+    assert await assemble(room.sql, room.blobs, upload_id) == hashlib.sha256(film).hexdigest()
+
+
+async def test_a_file_that_is_no_good_leaves_nothing(opened, tmp_path):
     room, client = opened
     path = tmp_path / "text.mp4"
     path.write_text("This is no film.")
     await published(room, client, path)
-    assert len(await room.keys_under("sources")) == 1
+    assert await room.keys_under(*EVERYTHING) == set()
+    (job,) = await room.jobs.page(None, None, 1)
+    assert job.state == "failed"
+    answer = await client.post(f"/v1/jobs/{job.id}/retry")
+    assert answer.status_code == 410
+    assert "upload the file again" in answer.json()["detail"]
+    # Sent again, it fails again, though the first job had the same film.
+    await published(room, client, path)
+    assert await room.keys_under(*EVERYTHING) == set()
+
+
+async def claimed(room, client, path, worker):
+    """Upload a file and do what a worker does until the film is put together; return the work and the film's digest."""
+    await room.upload(client, path)
+    work = await room.jobs.claim(worker)
+    digest = await assemble(room.sql, room.blobs, work.upload_id)
+    await room.jobs.step_finished(work.job_id, worker, source=digest)
+    await drop_parts(room.sql, room.blobs, work.upload_id)
+    return work, digest
+
+
+async def test_a_refused_film_stays_while_another_job_needs_it(opened, tmp_path):
+    room, client = opened
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"123456789")
+    first, digest = await claimed(room, client, path, "worker-1")
+    second, _ = await claimed(room, client, path, "worker-2")
+    assert await room.jobs.refuse(first.job_id, "worker-1", "It is no good.") is None
+    await room.upload(client, path)
+    joining = await room.jobs.claim("worker-1")
+    assert await room.jobs.refuse(second.job_id, "worker-2", "It is no good.") is None
+    assert await room.jobs.refuse(joining.job_id, "worker-1", "It is no good.") is None
+    last, _ = await claimed(room, client, path, "worker-1")
+    assert await room.jobs.refuse(last.job_id, "worker-1", "It is no good.") == digest
+
+
+async def test_the_film_of_a_job_that_may_be_retried_goes_after_a_while(opened, tmp_path):
+    room, client = opened
+    path = tmp_path / "film.mp4"
+    path.write_bytes(b"123456789")
+    work, _ = await claimed(room, client, path, "worker-1")
+    await room.jobs.end(work.job_id, "worker-1", "failed", "The disk is full.")
     assert (await collect(room, client, 3600))["sources"] == 0
+    assert (await client.post(f"/v1/jobs/{work.job_id}/retry")).status_code == 200
+    await room.jobs.cancel(work.job_id)
     assert (await collect(room, client))["sources"] == 1
     (job,) = await room.jobs.page(None, None, 1)
     assert (await client.post(f"/v1/jobs/{job.id}/retry")).status_code == 410

@@ -82,7 +82,7 @@ async def test_cancelling_and_retrying(opened):
     assert (await client.delete(f"/v1/jobs/{job}")).status_code == 409
     answer = await client.post(f"/v1/jobs/{job}/retry")
     assert answer.status_code == 410
-    assert "send it again" in answer.json()["detail"]
+    assert "upload the file again" in answer.json()["detail"]
 
     running = await queue(room)
     await room.jobs.claim("a")

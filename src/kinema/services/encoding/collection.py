@@ -3,10 +3,16 @@
 Kept are: manifest versions that catalog names (published, or in a kept snapshot) or that a play still holds a token for,
 those that were made within `minimum_age_seconds`, and all of an asset whose job is at work; the media these name; the films
 of unfinished jobs and of kept assets; what is younger than `minimum_age_seconds` or than the oldest unfinished job, since
-somebody may be about to refer to it.
+somebody may be about to refer to it; and, however old, what the present writer of an open upload has put and not yet
+committed (a request with a checksum commits at its end).
 
 The order makes it safe beside running work: first what exists is listed, then who refers to what is read, and only what was
 listed and is not referred to is deleted. Catalog is asked before playback, because a play starts from what catalog names.
+
+An hour is the usual age, for `kinema gc` too, though running work would bear less: what began to work before is protected
+as above. But a job that failed by a full disk or was cancelled keeps its film by its age alone, and whoever frees room by
+`kinema gc` means to retry it. A film that is sent again while its old blob is being deleted, and a blob store whose clock
+is slow, are covered by the age only as well. What nobody can retry does not wait: a job whose file is no good leaves nothing.
 """
 
 from collections.abc import Awaitable, Callable
@@ -32,10 +38,15 @@ _WORKING = ("queued", "running")
 
 
 class _References(msgspec.Struct, frozen=True):
-    """What must stay: blob keys, and manifest versions."""
+    """What must stay: blob keys, what these writers of uploads have put, and manifest versions."""
 
     keys: frozenset[str]
+    writers: frozenset[str]
     versions: frozenset[AssetVersion]
+
+    def hold(self, key: str) -> bool:
+        """Say whether a blob must stay."""
+        return key in self.keys or key.rpartition("-")[2] in self.writers
 
 
 class Collection:
@@ -58,7 +69,7 @@ class Collection:
         needed = await self._references(await self._in_use(), before)
         counts: dict[str, int] = {}
         for prefix, found in listed.items():
-            unneeded = [blob for blob in found if blob.key not in needed.keys]
+            unneeded = [blob for blob in found if not needed.hold(blob.key)]
             for blob in unneeded:
                 await self._blobs.delete(blob.key)
             counts[prefix] = len(unneeded)
@@ -110,6 +121,9 @@ class Collection:
             made = (await connection.execute(sa.select(manifests))).all()
             done = (await connection.execute(sa.select(steps.c.source, steps.c.blobs))).all()
             keys = set((await connection.scalars(sa.select(upload_parts.c.key))).all())
+            # A killed writer stays named until somebody goes on or the upload expires; its part then goes with the rest.
+            writing = sa.select(uploads.c.writer).where(uploads.c.state == "open", uploads.c.writer.is_not(None))
+            writers = frozenset((await connection.scalars(writing)).all())
         working = {row.asset for row in job_rows if row.state in _WORKING}
         versions = frozenset(
             version
@@ -133,7 +147,7 @@ class Collection:
         for row in done:
             if row.source in unfinished:
                 keys.update(msgspec.json.decode(row.blobs, type=list[str]))
-        return _References(frozenset(keys), versions)
+        return _References(frozenset(keys), writers, versions)
 
     async def _forget(self, needed: _References, before: float) -> None:
         """Drop the rows of what was deleted: old manifests, and finished steps whose blobs are gone."""

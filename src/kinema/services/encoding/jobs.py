@@ -138,9 +138,9 @@ class Jobs:
             try:
                 await blobs.size(content_key("sources", row.source))
             except NotFound as error:
-                raise Gone("The film of this job is no longer stored; send it again.") from error
+                raise Gone("The film of this job is no longer stored; upload the file again.") from error
         elif parts is None:
-            raise Gone("The film of this job is no longer stored; send it again.")
+            raise Gone("The film of this job is no longer stored; upload the file again.")
         async with self._sql.transaction() as connection:
             _require_ended((await _row(connection, job_id)).state)
             values = {
@@ -208,6 +208,21 @@ class Jobs:
         """Write the end of a job. Raises LeaseLost."""
         await self._own(job_id, worker, _ended(state, error) | ({"progress": 1.0} if state == "done" else {}))
 
+    async def refuse(self, job_id: str, worker: str, error: str) -> str | None:
+        """Write that a job failed because nothing can be made of its file. What has published a version keeps its film.
+
+        Returns the digest of the film when its blob can go: no other job names it or is just putting a film together,
+        which may be the same one. Raises LeaseLost.
+        """
+        async with self._sql.transaction() as connection:
+            row = await _own_row(connection, job_id, worker)
+            film = None if row.playable else row.source
+            kept = {} if row.playable else {"source": None}
+            await self._change(connection, job_id, _ended("failed", error) | kept)
+            joining = sa.and_(jobs.c.state == "running", jobs.c.source.is_(None))
+            others = sa.select(jobs.c.job_id).where(jobs.c.job_id != job_id, sa.or_(jobs.c.source == film, joining))
+            return None if await connection.scalar(others.limit(1)) is not None else film
+
     async def give_back(self, job_id: str, worker: str, step: str) -> None:
         """Put a job back into the queue, because the worker stops or another film goes first. Raises LeaseLost."""
         values = {"state": "queued", "step": step, "worker": None, "lease_until": 0.0, "eta_seconds": None}
@@ -235,9 +250,7 @@ class Jobs:
 
     async def _own(self, job_id: str, worker: str, values: Mapping[str, object]) -> sa.Row[tuple[object, ...]]:
         async with self._sql.transaction() as connection:
-            row = await _row(connection, job_id)
-            if row.worker != worker or row.state != "running":
-                raise LeaseLost("Another worker has taken this job over.")
+            row = await _own_row(connection, job_id, worker)
             await self._change(connection, job_id, values)
             return row
 
@@ -272,6 +285,13 @@ async def _row(connection: AsyncConnection, job_id: str) -> sa.Row[tuple[object,
     row = (await connection.execute(sa.select(jobs).where(jobs.c.job_id == job_id))).one_or_none()
     if row is None:
         raise NotFound(f"There is no job {job_id[:60]!r}.")
+    return row
+
+
+async def _own_row(connection: AsyncConnection, job_id: str, worker: str) -> sa.Row[tuple[object, ...]]:
+    row = await _row(connection, job_id)
+    if row.worker != worker or row.state != "running":
+        raise LeaseLost("Another worker has taken this job over.")
     return row
 
 

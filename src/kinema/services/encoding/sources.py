@@ -20,7 +20,7 @@ async def assemble(sql: Sql, blobs: Blobs, upload_id: str) -> str:
         query = sa.select(upload_parts.c.key).where(mine).order_by(upload_parts.c.start)
         keys = list((await connection.scalars(query)).all())
     if not keys:
-        raise Gone("The film of this job is no longer stored; send it again.")
+        raise Gone("The film of this job is no longer stored; upload the file again.")
     digest = hashlib.sha256()
     try:
         async for chunk in _joined(blobs, keys):
@@ -29,7 +29,7 @@ async def assemble(sql: Sql, blobs: Blobs, upload_id: str) -> str:
     except AlreadyExists:
         pass
     except NotFound as error:
-        raise Gone("A part of this job's film is missing; send it again.") from error
+        raise Gone("A part of this job's film is missing; upload the file again.") from error
     return digest.hexdigest()
 
 

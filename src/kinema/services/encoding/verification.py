@@ -14,7 +14,7 @@ _DECODE_SECONDS = 6 * 3600.0
 
 
 class NotVerified(KinemaError):
-    """A track that was made is not fit to be published."""
+    """A track that was made is not fit to be published. Its steps are in the ledger, so repeating would not better it."""
 
 
 async def verify_video(path: Path, track: Track, frames: int, tools: Tools) -> None:
@@ -22,20 +22,22 @@ async def verify_video(path: Path, track: Track, frames: int, tools: Tools) -> N
     gop = gop_frames(Fraction(track.frame_rate))
     pictures = await _packets(path, tools)
     if len(pictures) != frames:
-        raise NotVerified(f"The rung {track.name} has {len(pictures)} pictures, {frames} were encoded; retry the job.")
+        raise NotVerified(
+            f"The rung {track.name} has {len(pictures)} pictures, {frames} were encoded; upload the file again."
+        )
     keys = [number for number, (_, key) in enumerate(pictures) if key]
     if keys != list(range(0, frames, gop)):
-        raise NotVerified(f"The key frames of {track.name} do not stand every {gop} pictures; retry the job.")
+        raise NotVerified(f"The key frames of {track.name} do not stand every {gop} pictures; upload the file again.")
     tick = Fraction(track.timescale) / Fraction(track.frame_rate)
     times = sorted(time for time, _ in pictures)
     if times != [times[0] + round(number * tick) for number in range(frames)]:
-        raise NotVerified(f"The pictures of {track.name} are not evenly spaced; retry the job.")
+        raise NotVerified(f"The pictures of {track.name} are not evenly spaced; upload the file again.")
     expected = [round(tick * min(gop, frames - start)) for start in keys]
     if [segment.duration for segment in track.segments] != expected:
-        raise NotVerified(f"The segments of {track.name} are not cut at its key frames; retry the job.")
+        raise NotVerified(f"The segments of {track.name} are not cut at its key frames; upload the file again.")
     decoded = await _decode(path, track, tools)
     if decoded != frames:
-        raise NotVerified(f"Only {decoded} of {frames} pictures of {track.name} can be decoded; retry the job.")
+        raise NotVerified(f"Only {decoded} of {frames} pictures of {track.name} can be decoded; upload the file again.")
 
 
 async def verify_audio(path: Path, track: Track, film_seconds: float, tools: Tools) -> None:
@@ -43,7 +45,7 @@ async def verify_audio(path: Path, track: Track, film_seconds: float, tools: Too
     seconds = sum(segment.duration for segment in track.segments) / track.timescale
     if abs(seconds - film_seconds) > 0.1:
         raise NotVerified(
-            f"The sound {track.name} lasts {seconds:.2f} s, the film {film_seconds:.2f} s; retry the job."
+            f"The sound {track.name} lasts {seconds:.2f} s, the film {film_seconds:.2f} s; upload the file again."
         )
     await _decode(path, track, tools)
 
@@ -56,7 +58,7 @@ def verify_alignment(tracks: tuple[Track, ...]) -> None:
         if track.kind == "video"
     }
     if len(boundaries) > 1:
-        raise NotVerified("The rungs are cut at different times; retry the job.")
+        raise NotVerified("The rungs are cut at different times; upload the file again.")
 
 
 async def _packets(path: Path, tools: Tools) -> list[tuple[int, bool]]:
@@ -81,9 +83,11 @@ async def _decode(path: Path, track: Track, tools: Tools) -> int:
     try:
         output = await run(commands.decode(tools, path), _DECODE_SECONDS, frame_counter(take), keep_output=False)
     except ToolFailed as error:
-        raise NotVerified(f"The track {track.name} does not decode ({error.detail}); retry the job.") from error
+        raise NotVerified(f"The track {track.name} does not decode ({error.detail}); upload the file again.") from error
     if output.stderr.strip():
-        raise NotVerified(f"The track {track.name} decodes with faults ({output.stderr.strip()[:200]}); retry the job.")
+        raise NotVerified(
+            f"The track {track.name} decodes with faults ({output.stderr.strip()[:200]}); upload the file again."
+        )
     return frames
 
 

@@ -17,7 +17,7 @@ from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, StorageFull, Unavailable
 from kinema.model.encoding import Track
 from kinema.services.encoding.estimate import Estimate
-from kinema.services.encoding.inspection import Facts
+from kinema.services.encoding.inspection import Facts, Unusable
 from kinema.services.encoding.jobs import LEASE_SECONDS, Jobs, LeaseLost, Report, Work
 from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
@@ -25,6 +25,7 @@ from kinema.services.encoding.pipeline import Pipeline, audio_name, fetch
 from kinema.services.encoding.publisher import Announce, Publisher
 from kinema.services.encoding.sources import assemble, drop_parts
 from kinema.services.encoding.tools import DISK_FULL, Tools, find_tools
+from kinema.services.encoding.verification import NotVerified
 from kinema.storage.content import content_key
 from kinema.storage.ports import Blobs, Sql
 
@@ -158,17 +159,24 @@ class Worker:
                 await self._drop_intermediates(work)
                 await self.jobs.end(work.job_id, self._instance, "done")
             else:
-                sentence = _sentence(error)
-                _logger.warning(
-                    "job failed",
-                    job=work.job_id,
-                    error=sentence,
-                    exc_info=None if isinstance(error, KinemaError) else error,
-                )
-                await self.jobs.end(work.job_id, self._instance, "failed", sentence)
+                await self._fail(work, error)
         except KinemaError as lost:
             # The lease runs out and the job is taken up again; a crash is counted then.
             _logger.warning("the end of a job could not be written", job=work.job_id, error=lost.detail)
+
+    async def _fail(self, work: Work, error: BaseException) -> None:
+        """Write why a job failed. What may heal keeps its film for a retry; of a file that is no good nothing stays."""
+        sentence = _sentence(error)
+        trace = None if isinstance(error, KinemaError) else error
+        _logger.warning("job failed", job=work.job_id, error=sentence, exc_info=trace)
+        if not isinstance(error, Unusable | NotVerified):
+            await self.jobs.end(work.job_id, self._instance, "failed", sentence)
+            return
+        await self._drop_intermediates(work)
+        film = await self.jobs.refuse(work.job_id, self._instance, sentence)
+        await drop_parts(self._sql, self._blobs, work.upload_id)
+        if film is not None:
+            await self._blobs.delete(content_key("sources", film))
 
     async def _beat(self, work: Work, run: "_Run") -> None:
         """Renew the lease each second. Raises _Cancelled when the operator wants it, LeaseLost when it could not be renewed."""
@@ -233,7 +241,7 @@ class Worker:
             raise
 
     async def _drop_intermediates(self, work: Work) -> None:
-        """Delete the encoded streams of a finished job, unless another job works on the same film."""
+        """Delete the encoded streams of a job that ends, unless another job works on the same film."""
         source = await self.jobs.unshared_source(work.job_id)
         for key in await self._ledger.forget(source, "steps/") if source else ():
             await self._blobs.delete(key)
