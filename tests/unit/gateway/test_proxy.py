@@ -3,12 +3,14 @@
 import asyncio
 import hashlib
 import resource
+import time
 
 import msgspec
 import pytest
 
 from kinema.core.identity import HEADER, unseal
 from kinema.http import ConnectionLost, Upload
+from kinema.services.gateway.routes import Route
 from tests.support.fabric import bearer, fabric, until
 
 
@@ -216,6 +218,40 @@ async def test_a_large_upload_streams_through_without_being_held(tmp_path):
         await sink.done
         assert sink.status == 201
         assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) < 40 << 10  # kibibytes
+
+
+async def test_the_time_that_a_body_takes_to_come_does_not_count(tmp_path):
+    hurried = [Route(prefix="/v1/titles", service="catalog", seconds=1.0)]
+    async with fabric(tmp_path, members=True, gateway=True, routes=hurried) as region:
+
+        def take(exchange):
+            exchange.read_body(lambda _: None, lambda: exchange.reply(200, (), b"taken"), limit=1 << 20)
+
+        catalog = await region.upstream("catalog", take)
+        token = bearer(await region.token("operator"))
+        sink = Waiting()
+        call = region.caller.send(region.origin, "PUT", "/v1/titles/t", (token,), sink, body=Upload(100_000))
+        call.write(b"x" * 50_000)
+        begun = time.monotonic()
+        await until(lambda: time.monotonic() > begun + 1.5)
+        call.write(b"x" * 50_000)
+        call.finish()
+        await sink.done
+        assert sink.status == 200
+        assert catalog.seen[0].headers.get(b"x-kinema-deadline") is None
+
+
+async def test_anybody_may_ask_what_uploads_are_spoken(tmp_path):
+    async with fabric(tmp_path, members=True, gateway=True) as region:
+        encoding = await region.upstream(
+            "encoding", lambda exchange: exchange.reply(204, ((b"tus-version", b"1.0.0"),))
+        )
+        for path in ("/v1/uploads", "/v1/uploads/upl_x"):
+            response = await region.get(path, method="OPTIONS")
+            assert (response.status, response.headers.get(b"tus-version")) == (204, b"1.0.0")
+            for method in ("POST", "PATCH", "DELETE", "HEAD"):
+                assert (await region.get(path, method=method)).status == 401
+        assert {exchange.method for exchange in encoding.seen} == {"OPTIONS"}
 
 
 async def test_a_slow_reader_slows_the_service_down(tmp_path):

@@ -26,7 +26,7 @@ from kinema.rpc.retry import retryable_error, retryable_status
 from kinema.services.gateway.errors import BadGateway
 from kinema.services.gateway.passage import HeaderList, Passage
 
-_SMALL_BYTES = 64 * 1024  # answers up to here are gathered and sent whole
+_SMALL_BYTES = 64 * 1024  # answers up to here are gathered and sent whole, bodies up to here come at once
 _STALLED_SECONDS = 60.0  # longest pause of a service in mid-answer, of a client in mid-upload
 
 
@@ -40,7 +40,7 @@ class Proxy:
 
     def __call__(self, passage: Passage) -> None:
         """Endpoint: relay the request."""
-        if not passage.lane.route.streaming:
+        if not passage.lane.route.streaming and _comes_at_once(passage):
             passage.outgoing.append(passage.lane.deadline)
         self.budget.called()
         Relay(self, passage).begin()
@@ -148,8 +148,7 @@ class Relay:
             return
         if self._replay is not None:
             self._replay.append(chunk)
-        if self._passage.lane.route.streaming:
-            call.expire_in(_STALLED_SECONDS)
+        call.expire_in(_STALLED_SECONDS)
         if not call.write(chunk):
             self._passage.exchange.pause_body()
         elif self._replay is not None:
@@ -251,6 +250,13 @@ class Relay:
         if call is not None:
             call.cancel()
             self._proxy.balancer.end(self._address)
+
+
+def _comes_at_once(passage: Passage) -> bool:
+    """Say whether the body is too small to take time, so that the service may count its deadline from the head on."""
+    exchange = passage.exchange
+    length = exchange.body_length
+    return not exchange.has_body or (length is not None and length <= _SMALL_BYTES)
 
 
 def _as_gateway(error: KinemaError, service: str) -> KinemaError:

@@ -12,8 +12,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One prefix of the public API.
 
     `service` is proxied to unless `endpoint` names one of the gateway's own. `open_methods` need no identity: on the
-    prefix itself, or on everything below it with `open_below`. `seconds` bounds the wait for an answer. `body_bytes`
-    bounds a request's body, None by the setting for uploads; `streaming` bodies take as long as they keep moving.
+    prefix itself, or on everything below it with `open_below`. `seconds` bounds the wait for an answer, once the body has
+    come. `body_bytes` bounds a request's body, None by the setting for uploads; with `streaming` the service works on it
+    while it comes and is given no deadline.
     """
 
     prefix: str
@@ -31,6 +32,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _POST = frozenset({"POST"})
+_OPTIONS = frozenset({"OPTIONS"})
 _READ = frozenset({"GET", "HEAD", "OPTIONS"})
 
 ROUTES: tuple[Route, ...] = (
@@ -38,7 +40,15 @@ ROUTES: tuple[Route, ...] = (
     Route(prefix="/v1/home", service="catalog"),
     Route(prefix="/v1/artwork", service="catalog"),
     Route(prefix="/v1/catalog", service="catalog", seconds=300.0),
-    Route(prefix="/v1/uploads", service="encoding", body_bytes=None, streaming=True, seconds=120.0),
+    Route(
+        prefix="/v1/uploads",
+        service="encoding",
+        open_methods=_OPTIONS,  # what tus clients ask before they sign in
+        open_below=True,
+        body_bytes=None,
+        streaming=True,
+        seconds=120.0,
+    ),
     Route(prefix="/v1/jobs", service="encoding"),
     Route(prefix="/v1/gc", service="encoding", seconds=300.0),
     Route(prefix="/v1/plays", service="playback"),
