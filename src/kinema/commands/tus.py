@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -61,7 +62,12 @@ class TusClient:
     def _create(self, title: str) -> Upload:
         metadata = {"filename": self._file.name, "title": title}
         encoded = ",".join(f"{name} {base64.b64encode(text.encode()).decode()}" for name, text in metadata.items())
-        headers = {**self._headers, "upload-length": str(self.size), "upload-metadata": encoded}
+        headers = {
+            **self._headers,
+            "upload-length": str(self.size),
+            "upload-metadata": encoded,
+            "idempotency-key": str(uuid.uuid4()),  # so that a repeat after a lost answer finds the upload that it began
+        }
         answer = expect(_patiently(lambda: ask(self._base, "POST", "/v1/uploads", headers=headers, body=b"")), 201)
         location = urljoin(f"{self._base}/", answer.headers.get("location", ""))
         return Upload(location=urlsplit(location).path, title_id=answer.headers.get("kinema-title-id", ""))

@@ -60,11 +60,9 @@ class Idempotency:
 
         Raises BadInput for a key that is not 1 to 128 visible ASCII characters, and Conflict as the module says.
         """
-        key = request.headers.get(HEADER)
+        key = key_of(request)
         if key is None:
             return _json(msgspec.json.encode(await produce()), status)
-        if not _KEY.fullmatch(key):
-            raise BadInput("The Idempotency-Key must be 1 to 128 visible ASCII characters; a UUID serves well.")
         fingerprint = hashlib.sha256(
             b"%s %s\n" % (request.method.encode(), request.url.path.encode()) + await request.body()
         ).hexdigest()
@@ -115,6 +113,14 @@ class Idempotency:
 
     def _is(self, account: str, key: str) -> sa.ColumnElement[bool]:
         return sa.and_(self._table.c.account == account, self._table.c.key == key)
+
+
+def key_of(request: Request[object, object, State]) -> str | None:
+    """Return a request's Idempotency-Key, None without one. Raises BadInput unless it is 1 to 128 visible ASCII characters."""
+    key = request.headers.get(HEADER)
+    if key is not None and not _KEY.fullmatch(key):
+        raise BadInput("The Idempotency-Key must be 1 to 128 visible ASCII characters; a UUID serves well.")
+    return key
 
 
 def _json(body: bytes, status: int) -> Response[bytes]:

@@ -217,6 +217,33 @@ async def test_a_complete_upload_belongs_to_its_job(opened):
     assert await offset_of(client, location) == 3
 
 
+async def test_a_repeated_key_finds_the_same_upload(opened):
+    _, client = opened
+    film = {**TUS, "Upload-Length": "3", "Upload-Metadata": metadata(title="One"), "Idempotency-Key": "k-1"}
+    first = await client.post("/v1/uploads", headers=film)
+    await send(client, first.headers["location"], 0, b"12")
+    again = await client.post("/v1/uploads", headers=film)
+    assert again.status_code == 201
+    for name in ("location", "kinema-title-id"):
+        assert again.headers[name] == first.headers[name]
+    assert await offset_of(client, again.headers["location"]) == 2
+    other = await client.post("/v1/uploads", headers={**film, "Idempotency-Key": "k-2"})
+    assert other.headers["location"] != first.headers["location"]
+    assert (await client.post("/v1/uploads", headers={**film, "Upload-Length": "4"})).status_code == 409
+    assert (await client.post("/v1/uploads", headers={**film, "Idempotency-Key": "k" * 129})).status_code == 400
+
+
+async def test_post_can_stand_for_patch_and_delete(opened):
+    _, client = opened
+    location = await create(client, 10)
+    patching = {**PART, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
+    answer = await client.post(location, headers=patching, content=b"12345")
+    assert (answer.status_code, answer.headers["upload-offset"]) == (204, "5")
+    assert (await client.post(location, headers=TUS)).status_code == 400
+    assert (await client.post(location, headers={**TUS, "X-HTTP-Method-Override": "DELETE"})).status_code == 204
+    assert (await client.head(location, headers=TUS)).status_code == 404
+
+
 async def test_an_abandoned_upload_expires(opened):
     room, client = opened
     location = await create(client, 10)

@@ -9,9 +9,10 @@ from litestar.enums import HttpMethod
 from litestar.params import PathParameter
 
 from kinema.core import problem
-from kinema.core.errors import KinemaError, PreconditionFailed, Unsupported
+from kinema.core.errors import BadInput, KinemaError, PreconditionFailed, Unsupported
 from kinema.core.identity import Identity
 from kinema.core.ids import check_id
+from kinema.rpc.idempotency import key_of
 from kinema.rpc.service import AnyRequest, needs
 from kinema.services.encoding import tus
 from kinema.services.encoding.uploads import Upload, Uploads
@@ -45,12 +46,12 @@ async def describe_uploads(uploads: Uploads) -> Response[None]:
 async def create_upload(request: AnyRequest, identity: Identity, uploads: Uploads) -> Response[None]:
     """Begin an upload of Upload-Length bytes; Location says where its bytes go, Kinema-Title-Id which title it will be.
 
-    Upload-Metadata may hold filename, title, title_id and filetype.
+    Upload-Metadata may hold filename, title, title_id and filetype. With an Idempotency-Key a repeat finds the same upload.
     """
     tus.check_version(request.headers.get("tus-resumable"))
     length = tus.natural(request.headers.get("upload-length"), "Upload-Length")
     film = tus.film_metadata(request.headers.get("upload-metadata"))
-    upload = await uploads.create(identity.account, length, film)
+    upload = await uploads.create(identity.account, length, film, key_of(request))
     return _answer(
         201,
         {
@@ -78,6 +79,33 @@ async def get_offset(request: AnyRequest, upload_id: UploadId, uploads: Uploads)
 )
 async def append(request: AnyRequest, upload_id: UploadId, uploads: Uploads) -> Response[None]:
     """Add bytes at Upload-Offset; with Upload-Checksum they are kept only when they match it."""
+    return await _append(request, upload_id, uploads)
+
+
+@delete("/{upload_id:str}", operation_id="terminateUpload", guards=[needs("operator")], status_code=204)
+async def terminate(request: AnyRequest, upload_id: UploadId, uploads: Uploads) -> Response[None]:
+    """Give an upload up; its bytes are deleted."""
+    return await _terminate(request, upload_id, uploads)
+
+
+@post(
+    "/{upload_id:str}",
+    operation_id="overrideUploadMethod",
+    guards=[needs("operator")],
+    request_max_body_size=None,
+    status_code=204,
+)
+async def override(request: AnyRequest, upload_id: UploadId, uploads: Uploads) -> Response[None]:
+    """Do what PATCH or DELETE does, as X-HTTP-Method-Override says, for clients that cannot send these."""
+    method = request.headers.get("x-http-method-override", "").upper()
+    if method == "PATCH":
+        return await _append(request, upload_id, uploads)
+    if method == "DELETE":
+        return await _terminate(request, upload_id, uploads)
+    raise BadInput("The bytes of an upload are sent by PATCH, or by POST with X-HTTP-Method-Override: PATCH.")
+
+
+async def _append(request: AnyRequest, upload_id: str, uploads: Uploads) -> Response[None]:
     tus.check_version(request.headers.get("tus-resumable"))
     if request.headers.get("content-type") != tus.MEDIA_TYPE:
         raise Unsupported(f"The bytes of an upload are sent as {tus.MEDIA_TYPE}.")
@@ -93,9 +121,7 @@ async def append(request: AnyRequest, upload_id: UploadId, uploads: Uploads) -> 
     return _answer(204, _standing(upload))
 
 
-@delete("/{upload_id:str}", operation_id="terminateUpload", guards=[needs("operator")], status_code=204)
-async def terminate(request: AnyRequest, upload_id: UploadId, uploads: Uploads) -> Response[None]:
-    """Give an upload up; its bytes are deleted."""
+async def _terminate(request: AnyRequest, upload_id: str, uploads: Uploads) -> Response[None]:
     tus.check_version(request.headers.get("tus-resumable"))
     await uploads.terminate(check_id(upload_id, "upl"))
     return _answer(204, {})
@@ -130,7 +156,7 @@ def _answer_error(request: Request[object, object, State], error: KinemaError) -
 
 UPLOAD_ROUTES = Router(
     path="/v1/uploads",
-    route_handlers=[describe_uploads, create_upload, get_offset, append, terminate],
+    route_handlers=[describe_uploads, create_upload, get_offset, append, terminate, override],
     exception_handlers={KinemaError: _answer_error},
     tags=["uploads"],
 )

@@ -7,6 +7,7 @@ bytes come in, and commits only while it still holds it. Part keys carry the wri
 overlap for a moment never touch one blob.
 """
 
+import hashlib
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -46,15 +47,19 @@ class Uploads:
         self._blobs = blobs
         self._clock = clock
 
-    async def create(self, account: str, length: int, film: FilmMetadata) -> Upload:
-        """Begin an upload. Raises TooLarge over the limit and BadInput for an empty file."""
+    async def create(self, account: str, length: int, film: FilmMetadata, key: str | None = None) -> Upload:
+        """Begin an upload, or return the one that this account began with this key: its id is made of both.
+
+        Raises TooLarge over the limit, BadInput for an empty file, Conflict when the key began another film's upload and
+        Gone when that has expired.
+        """
         if length > self.limit:
             raise TooLarge(f"The file has {length} bytes; at most {self.limit} are taken (setting upload_limit_bytes).")
         if length == 0:
             raise BadInput("The file is empty (0 bytes); choose another one.")
         now = self._clock.now()
         row = {
-            "upload_id": new_id("upl", self._clock),
+            "upload_id": new_id("upl", self._clock) if key is None else _id_of(account, key),
             "title_id": film.title_id or new_id("ttl", self._clock),
             "title": film.title,
             "filename": film.filename,
@@ -66,8 +71,13 @@ class Uploads:
             "created_at": now,
             "expires_at": now + EXPIRY_SECONDS,
         }
+        same = sa.select(uploads.c.length, uploads.c.title).where(uploads.c.upload_id == row["upload_id"])
         async with self._sql.transaction() as connection:
-            await connection.execute(sa.insert(uploads).values(row))
+            begun = (await connection.execute(same)).one_or_none()
+            if begun is None:
+                await connection.execute(sa.insert(uploads).values(row))
+            elif (begun.length, begun.title) != (length, film.title):
+                raise Conflict("This Idempotency-Key began the upload of another film; use a new key for each.")
         return await self.get(str(row["upload_id"]))
 
     async def get(self, upload_id: str) -> Upload:
@@ -258,6 +268,10 @@ async def delete_parts(blobs: Blobs, upload_id: str) -> int:
     for blob in found:
         await blobs.delete(blob.key)
     return sum(blob.size for blob in found)
+
+
+def _id_of(account: str, key: str) -> str:
+    return f"upl_{hashlib.sha256(f'{account} {key}'.encode()).hexdigest()[:26]}"
 
 
 def _upload(row: sa.Row[tuple[object, ...]]) -> Upload:
