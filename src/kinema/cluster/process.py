@@ -29,7 +29,7 @@ class RunningProcess:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
+            process_group=0,  # not a session of its own: niceness counts only among those of one session (autogroup)
             pass_fds=tuple(inherit),
             env=dict(environment),
         )

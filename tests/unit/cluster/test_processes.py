@@ -118,6 +118,17 @@ async def test_a_guarded_program_hears_sigterm_and_its_exit_code_comes_back(tmp_
     assert await asyncio.wait_for(process.ended, 10) == 7
 
 
+async def test_a_child_leads_a_group_in_the_supervisors_session(tmp_path, death_pipe):
+    # Linux shares the processors among sessions first (autogroup): niceness would not count between two of them.
+    lines = []
+    process = start(family(tmp_path), death_pipe[0], lines)
+    members = await members_of(lines)
+    assert {os.getpgid(pid) for pid in members} == {process.pid}
+    assert {os.getsid(pid) for pid in members} == {os.getsid(0)}
+    process.kill()
+    await process.ended
+
+
 async def test_the_last_words_of_a_process_are_heard(death_pipe):
     lines = []
     process = start(("guard", sys.executable, "-c", "print('one'); print('two', end='')"), death_pipe[0], lines)
