@@ -1,6 +1,6 @@
 """`kinema serve NAME` and `kinema worker`: one service of a region in this process, wired as everywhere."""
 
-import random
+import secrets
 from typing import Annotated
 
 import msgspec
@@ -45,7 +45,7 @@ def serve(
                 raise
     opened = None if name == "worker" else listen(host, port, name)
     base = "" if opened is None else f":{opened.getsockname()[1]}"
-    suffix = str(number if number is not None else random.randint(100, 999))  # noqa: S311 -- a name, no secret
+    suffix = str(number) if number is not None else secrets.token_hex(4)
     placement = Placement(
         process=f"{name}-{suffix}",
         services=(name,),

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kinema.core import log
 from kinema.core.clock import Clock
-from kinema.core.errors import BadInput, Forbidden, Gone, KinemaError, NotFound, Unavailable
+from kinema.core.errors import BadInput, Conflict, Forbidden, Gone, KinemaError, NotFound, Unavailable
 from kinema.model.catalog import Publication, RungFact
 from kinema.model.encoding import Manifest, Track, encode_manifest, manifest_key
 from kinema.services.encoding.jobs import Work
@@ -25,6 +25,9 @@ _logger = log.get_logger(__name__)
 
 Announce = Callable[[str, Publication], Awaitable[None]]
 """Tells catalog that a title (by id) plays."""
+
+CutPoster = Callable[[], Awaitable[str]]
+"""Returns the digest of the title's poster (empty: there is none) once it is stored, cut anew if it was deleted."""
 
 _FIRST_WAIT = 0.5
 _LONGEST_WAIT = 10.0
@@ -41,13 +44,14 @@ class Publisher:
         self._announce = announce
 
     async def publish(
-        self, work: Work, tracks: tuple[Track, ...], seconds: float, poster: str, *, complete: bool
+        self, work: Work, tracks: tuple[Track, ...], seconds: float, cut_poster: CutPoster, *, complete: bool
     ) -> int:
         """Publish these tracks as the asset's next version and return its number.
 
         Raises Unavailable when catalog could not be told for ten minutes, and what catalog answers when it refuses.
         """
         verify_alignment(tracks)
+        poster = await cut_poster()
         version, created_at, announced = await self._reserve(work, tracks, poster, complete=complete)
         if announced:
             return version
@@ -64,7 +68,7 @@ class Publisher:
             await self._blobs.put(manifest_key(work.asset, version), encode_manifest(manifest))
         except AlreadyExists:
             _logger.info("the manifest is stored already", asset=work.asset, version=version)
-        await self._tell(work.title_id, _publication(work, manifest, poster, complete=complete))
+        await self._tell(work.title_id, _publication(work, manifest, complete=complete), cut_poster)
         async with self._sql.transaction() as connection:
             await connection.execute(
                 sa.update(manifests)
@@ -111,16 +115,23 @@ class Publisher:
         except NotFound as error:
             raise Unavailable("A finished track was deleted in the meantime; retry the job.") from error
 
-    async def _tell(self, title_id: str, publication: Publication) -> None:
-        """Tell catalog, again and again while it cannot be reached: the work that was done is worth waiting for."""
+    async def _tell(self, title_id: str, facts: Publication, cut_poster: CutPoster) -> None:
+        """Tell catalog, again and again while it cannot be reached: the work that was done is worth waiting for.
+
+        Nothing refers to the poster before catalog does, so catalog's garbage collection may delete it while this job
+        waits; it is seen to before each attempt.
+        """
         deadline = self._clock.monotonic() + _PATIENCE_SECONDS
         wait = _FIRST_WAIT
         while True:
+            publication = msgspec.structs.replace(facts, poster=await cut_poster())
             try:
                 await self._announce(title_id, publication)
             except (BadInput, Forbidden, Gone):
                 raise
             except KinemaError as error:
+                if isinstance(error, Conflict) and await self._stored(publication.poster):
+                    raise
                 if self._clock.monotonic() > deadline:
                     raise Unavailable(
                         f"The film is encoded but catalog could not be told ({error.detail}); retry the job."
@@ -131,8 +142,18 @@ class Publisher:
             await self._clock.sleep(wait)
             wait = min(wait * 2, _LONGEST_WAIT)
 
+    async def _stored(self, poster: str) -> bool:
+        """Say whether a poster is where it was promised to be."""
+        if not poster:
+            return True
+        try:
+            await self._blobs.size(content_key("artwork", poster))
+        except NotFound:
+            return False
+        return True
 
-def _publication(work: Work, manifest: Manifest, poster: str, *, complete: bool) -> Publication:
+
+def _publication(work: Work, manifest: Manifest, *, complete: bool) -> Publication:
     rungs = tuple(
         RungFact(
             name=track.name,
@@ -151,5 +172,4 @@ def _publication(work: Work, manifest: Manifest, poster: str, *, complete: bool)
         rungs=rungs,
         complete=complete,
         title=work.title,
-        poster=poster,
     )

@@ -6,10 +6,10 @@ next goes on behind the last finished step. It stops at once when it loses its l
 
 import asyncio
 import errno
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from kinema.core import log
@@ -23,6 +23,7 @@ from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.pipeline import Pipeline, audio_name, fetch
 from kinema.services.encoding.publisher import Announce, Publisher
+from kinema.services.encoding.scratch import Scratch
 from kinema.services.encoding.sources import assemble, drop_parts
 from kinema.services.encoding.tools import DISK_FULL, Tools, find_tools
 from kinema.services.encoding.verification import NotVerified
@@ -58,19 +59,22 @@ async def run_worker(
 ) -> None:
     """Work on jobs until `stop` is set; the job at hand goes back to the queue then.
 
-    `announce` tells catalog about a publication. `scratch` is a directory of this worker's own; it is emptied first.
+    `announce` tells catalog about a publication. `scratch` is a directory of this worker's own among those of others.
     `threads` is how many threads x264 uses (0: as many as it likes). Raises ToolFailed when a program is missing.
     """
     await sql.migrate("encoding")
     found = await asyncio.to_thread(tools)
     worker = Worker(instance, sql, blobs, clock, announce, scratch, threads, found)
     stopped = asyncio.create_task(stop.wait())
-    clean = False
+    own: Scratch | None = None
+    clean = True
     try:
         while not stop.is_set():
             try:
+                if own is None:
+                    own = await asyncio.to_thread(Scratch, scratch)
                 if not clean:
-                    await asyncio.to_thread(_empty, scratch)
+                    await asyncio.to_thread(own.empty)
                     clean = True
                 work = await worker.jobs.claim(instance)
             except (Unavailable, StorageFull, OSError) as error:  # a full disk passes, and the worker outlasts it
@@ -84,7 +88,8 @@ async def run_worker(
             await _either(stopped, asyncio.create_task(worker.work(work)))
     finally:
         stopped.cancel()
-        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        if own is not None:
+            await asyncio.to_thread(own.release)
 
 
 async def _either(stopped: asyncio.Task[bool], task: asyncio.Task[None]) -> None:
@@ -202,7 +207,7 @@ class Worker:
         await self.jobs.step_finished(work.job_id, self._instance)
         rungs = rungs_for(facts.width, facts.height, Fraction(facts.frame_rate))
         run.estimate = Estimate(facts, rungs)
-        poster = asyncio.create_task(pipeline.poster(facts))
+        first_poster = asyncio.create_task(pipeline.poster(facts))
         sounds = asyncio.create_task(_sounds(pipeline, facts))
         try:
             made: list[Track] = []
@@ -212,16 +217,21 @@ class Worker:
                 made.append(await self._rung(pipeline, facts, rung, run))
                 await self.jobs.step_finished(work.job_id, self._instance)
                 run.step = f"publishing {rung.name}"
+                await first_poster
                 tracks = (*sorted(made, key=lambda track: track.height * track.width), *await sounds)
                 await self._publisher.publish(
-                    work, tracks, facts.duration_seconds, await poster, complete=len(made) == len(rungs)
+                    work,
+                    tracks,
+                    facts.duration_seconds,
+                    partial(pipeline.poster, facts),
+                    complete=len(made) == len(rungs),
                 )
                 run.published(rung)
                 await self.jobs.step_finished(work.job_id, self._instance, playable=True)
         finally:
-            for task in (poster, sounds):
+            for task in (first_poster, sounds):
                 task.cancel()
-            await asyncio.gather(poster, sounds, return_exceptions=True)
+            await asyncio.gather(first_poster, sounds, return_exceptions=True)
 
     async def _source(self, work: Work, run: "_Run") -> str:
         if work.source is not None:
@@ -312,8 +322,3 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"The machine could not do it ({error.strerror}); see the log, then retry the job."
     return "An unexpected error was logged; retry the job or tell the operator."
-
-
-def _empty(scratch: Path) -> None:
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True, mode=0o700)
