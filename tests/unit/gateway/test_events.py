@@ -5,7 +5,9 @@ import socket
 
 import msgspec
 
+from kinema.core.clock import ManualClock
 from kinema.http import Server
+from kinema.services.gateway.events import Events
 from tests.support.fabric import bearer, fabric, until
 
 
@@ -111,6 +113,14 @@ async def test_drain_ends_the_streams_so_that_the_server_can_stop(tmp_path):
         assert isinstance(region.server, Server)
         await region.gateway.drain()
         assert [event async for event in stream] == []
+
+
+async def test_who_comes_while_the_poll_ends_does_not_count_on_it():
+    hub = Events(None, None, ManualClock())
+    hub._begin(hub._poll())
+    hub._begin(hub._ping())
+    await asyncio.sleep(0)
+    assert not hub._tasks
 
 
 async def test_one_session_may_not_open_streams_without_end(tmp_path):

@@ -254,6 +254,20 @@ async def test_anybody_may_ask_what_uploads_are_spoken(tmp_path):
         assert {exchange.method for exchange in encoding.seen} == {"OPTIONS"}
 
 
+async def test_a_player_on_another_site_may_read_why_a_manifest_was_refused(tmp_path):
+    async with fabric(tmp_path, members=True, gateway=True) as region:
+        path = "/v1/manifests/token/ast_x/1/hls.m3u8"
+        allowed = []
+        allowed.append(await region.get(path))
+        playback = await region.upstream("playback", lambda exchange: exchange.reply(403, (), b"{}"))
+        allowed.append(await region.get(path))
+        assert [response.status for response in allowed] == [503, 403]
+        for response in allowed:
+            assert response.headers.get_all(b"access-control-allow-origin") == [b"*"]
+        playback.handler = lambda exchange: exchange.reply(200, ((b"access-control-allow-origin", b"*"),), b"m")
+        assert (await region.get(path)).headers.get_all(b"access-control-allow-origin") == [b"*"]
+
+
 async def test_a_slow_reader_slows_the_service_down(tmp_path):
     async with fabric(tmp_path, members=True, gateway=True) as region:
         written = 0

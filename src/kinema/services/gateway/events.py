@@ -123,6 +123,7 @@ class Events:
         for task in tuple(self._tasks):
             if task is not asyncio.current_task():
                 task.cancel()
+        self._tasks.clear()  # at once: who comes before they have ended needs new ones
 
     async def _ping(self) -> None:
         while True:

@@ -25,6 +25,7 @@ from kinema.services.gateway.passage import Lane, Passage
 from kinema.services.gateway.proxy import Proxy
 from kinema.services.gateway.routes import NOTHING, PAGES, ROUTES, Route, prefix_of
 from kinema.services.gateway.sessions import Sessions
+from kinema.services.gateway.sparing import Sparing
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -34,7 +35,14 @@ class Gateway:
     """Give `handler` to a `kinema.http.Server`. Stop in this order: `drain`, the server's `drain`, `close`."""
 
     def __init__(
-        self, filters: Filters, proxy: Proxy, events: Events, pages: Pages, health: Health, routes: Sequence[Route]
+        self,
+        filters: Filters,
+        proxy: Proxy,
+        events: Events,
+        pages: Pages,
+        health: Health,
+        routes: Sequence[Route],
+        warnings: Sparing,
     ) -> None:
         self._events = events
         self._pages = pages
@@ -50,7 +58,7 @@ class Gateway:
 
         def lane(route: Route, *, opened: bool) -> Lane:
             inbound = filters.inbound(route, opened=opened)
-            return Lane(route, inbound, endpoints[route.endpoint], filters.outbound(route, opened=opened))
+            return Lane(route, inbound, endpoints[route.endpoint], filters.outbound(route, opened=opened), warnings)
 
         self._closed_lanes = {route.prefix: lane(route, opened=False) for route in routes}
         self._open_lanes = {route.prefix: lane(route, opened=True) for route in routes if route.open_methods}
@@ -164,4 +172,5 @@ def create_gateway(
         Pages(ui_dir, rpc.directory, clock),
         Health(rpc.directory, rpc.client, clock, needed),
         limited,
+        Sparing(clock),
     )

@@ -10,6 +10,7 @@ from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.services.gateway.reading import reading_of
 from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Session
+from kinema.services.gateway.sparing import Sparing
 
 HeaderList = list[tuple[bytes, bytes]]
 Apply = Callable[["Passage"], Awaitable[None] | None]
@@ -23,7 +24,7 @@ _log = get_logger(__name__)
 class Lane:
     """A route with the filters that apply to it, chosen once when the gateway starts."""
 
-    __slots__ = ("deadline", "endpoint", "inbound", "outbound", "route")
+    __slots__ = ("deadline", "endpoint", "inbound", "outbound", "route", "warnings")
 
     def __init__(
         self,
@@ -31,12 +32,14 @@ class Lane:
         inbound: tuple[Apply, ...],
         endpoint: Callable[["Passage"], None],
         outbound: tuple[ApplyOutbound, ...],
+        warnings: Sparing,
     ) -> None:
         self.route = route
         self.deadline = encode_fields(((DEADLINE, b"%d" % int(route.seconds * 1000)),))
         self.inbound = inbound
         self.endpoint = endpoint
         self.outbound = outbound
+        self.warnings = warnings
 
 
 class Passage:
@@ -91,10 +94,16 @@ class Passage:
             return
         document = problem.problem_of(error, instance=self.path)
         if document.status >= 500:
-            _log.warning("refused", method=exchange.method, path=self.path, trace_id=self.trace_id, error=str(error))
+            self._warn(error, document.type)
         headers = [_PROBLEM, _NO_STORE]
         if document.status in {429, 503}:
             headers.append((b"retry-after", b"1"))
         elif document.status == 401:
             headers.append((b"www-authenticate", b'Bearer realm="kinema"'))
         self.reply(document.status, headers, problem.encode(document))
+
+    def _warn(self, error: BaseException, reason: str) -> None:
+        left_out = self.lane.warnings.left_out((self.lane.route.service, reason))
+        if left_out is not None:
+            facts = {"method": self.exchange.method, "path": self.path, "trace_id": self.trace_id, "error": str(error)}
+            _log.warning("refused", **facts, like_it_left_out=left_out)

@@ -25,6 +25,7 @@ INBOUND = (
 )
 OUTBOUND = (
     "security_headers.SecurityHeaders",
+    "cross_origin.CrossOrigin",
     "request_id_echo.RequestIdEcho",
     "sign_out.SignOut",
 )
