@@ -17,6 +17,7 @@ from kinema.core import problem
 from kinema.http.exchange import Exchange
 from kinema.http.headers import Headers
 from kinema.http.heads import Head, encode_head
+from kinema.http.known import KnownHead
 
 if TYPE_CHECKING:
     from kinema.http.server import Server
@@ -42,6 +43,7 @@ class Connection(asyncio.Protocol):
     _incoming: Exchange | None = None
     _in_head = False
     _at_start = True  # the next byte is the first of a request, and such a request may be taken
+    _last_known: KnownHead | None = None
     _plain: Headers | None = None  # fields of the request just parsed, if it was the only one and nothing special
     _head_bytes = 0
     _fed = 0  # bytes read since the head began, or a little before
@@ -86,12 +88,15 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser; every answer that a handler gives at once is given inside this call."""
         if self._current is None and self._at_start and not self.write_paused:
-            known = self._known.recall(data)
-            if known is not None:
-                method, target, headers = known
+            known = self._last_known
+            headers = None if known is None else known.fields(data)
+            if headers is None and (known := self._known.recall(data)) is not None:
+                self._last_known = known
+                headers = known.fields(data)
+            if headers is not None and known is not None:
                 self.fresh = False
                 self.can_chunk = self._keep_alive = True
-                self._current = exchange = Exchange(self, method, target, headers)
+                self._current = exchange = Exchange(self, known.method, known.target, headers)
                 self.deadline = NEVER
                 try:
                     self._handler(exchange)
@@ -233,7 +238,7 @@ class Connection(asyncio.Protocol):
         """Add framing, date and Connection to a head. Decides here whether the connection is kept after this answer."""
         tails = self._tails
         if self._keep_alive and exchange.complete and head.plain and self.can_chunk and length is not None:
-            return head.complete(length, tails.keep)
+            return (head.sized if head.length == length else head.size(length)) + tails.keep
         keep = self._keep_alive and not self._queue_ends(exchange)
         if length is None and not self.can_chunk and exchange.method != "HEAD":
             keep = False

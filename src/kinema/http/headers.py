@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -60,6 +61,16 @@ class Headers:
         # Room for what a handler derived from these fields: requests with the same block share one object (known.py).
         self.memo: object = None
 
+    @property
+    def base(self) -> "Headers":
+        """These fields, or all but the Range when other requests share them: the place of a `memo` that needs no Range."""
+        return self
+
+    @property
+    def range(self) -> bytes | None:
+        """The Range field."""
+        return self._first.get(b"range")
+
     @classmethod
     def of(cls, pairs: Iterable[tuple[bytes, bytes]]) -> "Headers":
         """Build from pairs; names are made lower case."""
@@ -88,12 +99,6 @@ class Headers:
         """The values beyond the first of names that came more than once."""
         return self._more
 
-    def extended(self, name: bytes, value: bytes) -> "Headers":
-        """Return a copy with one more field, whose name is not among them yet."""
-        first = self._first.copy()
-        first[name] = value
-        return Headers(first, self._more)
-
     def without(self, name: bytes) -> "Headers":
         """Return a copy without the fields of this name."""
         return Headers.of(pair for pair in self if pair[0] != name)
@@ -116,6 +121,33 @@ class Headers:
 
     def __repr__(self) -> str:
         return f"Headers({list(self)!r})"
+
+
+class RangedHeaders(Headers):
+    """Fields that many requests share (`base`, which has no Range) with the Range of one; copied only to look at them all."""
+
+    __slots__ = ("base", "range")
+
+    base: Headers
+    range: bytes
+
+    def __init__(self, base: Headers, wanted: bytes) -> None:
+        self.base = base
+        self.range = wanted
+        self.memo = None
+
+    def get(self, name: bytes) -> bytes | None:
+        """Return the first value of this lower-case name, or None."""
+        return self.range if name == b"range" else self.base.get(name)
+
+    def __getattr__(self, name: str) -> Any:
+        # Only what `__init__` left out comes here, and only once.
+        if name not in {"_first", "_more"}:
+            raise AttributeError(name)
+        self._first = dict(self.base)
+        self._first[b"range"] = self.range
+        self._more = ()
+        return getattr(self, name)
 
 
 def end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:

@@ -15,26 +15,24 @@ _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".en
 class Head:
     """An encoded status line with fields; may be kept and sent on any exchange.
 
-    It remembers how it was last completed: `complete` joins the bytes again only when the length or the second changed.
+    It remembers the length of the last answer that it headed, and itself with that length.
     """
 
-    __slots__ = ("_joined", "_length", "_tail", "block", "dated", "plain", "status")
+    __slots__ = ("block", "dated", "length", "plain", "sized", "status")
 
     def __init__(self, status: int, block: bytes) -> None:
         self.status = status
         self.block = block
         self.dated = b"\r\ndate: " in block
         self.plain = not self.dated and status not in {204, 304}
-        self._length = -1
-        self._tail = b""
-        self._joined = b""
+        self.length = -1
+        self.sized = b""
 
-    def complete(self, length: int, tail: bytes) -> bytes:
-        """Return the whole head of an answer with this many bytes of body."""
-        if length != self._length or tail is not self._tail:
-            self._length, self._tail = length, tail
-            self._joined = b"%bcontent-length: %d\r\n%b" % (self.block, length, tail)
-        return self._joined
+    def size(self, length: int) -> bytes:
+        """Return the head with the Content-Length of an answer with this many bytes of body."""
+        self.length = length
+        self.sized = b"%bcontent-length: %d\r\n" % (self.block, length)
+        return self.sized
 
 
 def encode_head(status: int, headers: Fields = (), lines: bytes = b"") -> Head:

@@ -8,7 +8,7 @@ from kinema.core.clock import Clock, SystemClock
 from kinema.http.connection import Connection
 from kinema.http.exchange import Exchange
 from kinema.http.heads import Tails
-from kinema.http.known import LARGEST_BLOCK, KnownBlocks
+from kinema.http.known import KnownBlocks
 from kinema.http.limits import Limits
 
 Handler = Callable[[Exchange], None]
@@ -24,7 +24,7 @@ class Server:
         self.handler = handler
         self.limits = limits or Limits()
         self.tails = Tails()
-        self.known = KnownBlocks(min(self.limits.target_bytes, LARGEST_BLOCK))
+        self.known = KnownBlocks(self.limits)
         self.connections: set[Connection] = set()
         self.draining = False
         self.now = 0.0

@@ -1,10 +1,11 @@
 """h11 is the oracle: what it sends we must understand, and what we understand it must understand in the same way."""
 
 import h11
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinema.http import Server
+from kinema.http import Limits, Server
 from tests.unit.http.wire import receive, split
 
 TOKEN = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
@@ -115,8 +116,54 @@ def test_a_known_block_changes_no_verdict(heads):
     server = Server(lambda exchange: None)
     for head in heads:
         data = head + b"\r\n" if not head.endswith(b"\r\n\r\n") else head
-        once = receive([data])
-        again = receive([data], server=server)
-        third = receive([data], server=server)
-        assert once[0] == again[0] == third[0]
-        assert once[2] == again[2] == third[2]
+        assert_known_is_as_new(server, data)
+
+
+BLOCK = b"GET /a HTTP/1.1\r\nHost: a\r\nUser-Agent: x\r\n\r\n"
+places_of_block = st.sampled_from(
+    [len(b"GET /a HTTP/1.1"), BLOCK.index(b"\r\nUser"), len(BLOCK) - 4, len(BLOCK) - 2, len(BLOCK)]
+)
+ranges = st.sampled_from(
+    [
+        b"\r\nRange: bytes=0-9", b"\r\nRange: bytes=", b"\r\nRange: bytes=0-9\r\n", b"Range: bytes=5-\r\n", b"\r\nrange: bytes=0-9",
+        b"\r\nRange: bytes=5-\r\n\r\n", b"\r\nRange: bytes=0-9, 11-12", b"\r\nRange: bytes=0\n", b"\r\nRange: bytes=0 ", b"", b"\r\n",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=400)
+@given(st.lists(st.lists(st.tuples(places_of_block, ranges), max_size=2), min_size=1, max_size=6))
+def test_a_range_anywhere_in_a_known_block_changes_no_verdict(heads):
+    server = Server(lambda exchange: None)
+    receive([BLOCK], server=server)
+    for insertions in heads:
+        data = BLOCK
+        for place, text in sorted(insertions, reverse=True):
+            data = data[:place] + text + data[place:]
+        assert_known_is_as_new(server, data)
+
+
+@pytest.mark.parametrize("head_bytes", [60, 64, 70, 32 * 1024])
+@pytest.mark.parametrize("header_count", [2, 3])
+@pytest.mark.parametrize("value", [b"0-9", b"0-" + b"9" * 20, b"0-" + b"9" * 5000])
+def test_limits_hold_for_known_blocks(head_bytes, header_count, value):
+    limits = Limits(head_bytes=head_bytes, header_count=header_count)
+    server = Server(lambda exchange: None, limits)
+    receive([BLOCK], server=server)
+    place = BLOCK.index(b"\r\nUser")
+    for text in (b"\r\nRange: bytes=1-2", b"\r\nRange: bytes=" + value):
+        assert_known_is_as_new(server, BLOCK[:place] + text + BLOCK[place:])
+
+
+def assert_known_is_as_new(server, data):
+    """One request has the same verdict from a server that never saw it, and twice on two connections of one that may have."""
+    once = receive([data], server.limits)
+    twice = receive([data, data], server.limits)
+    for _ in range(2):
+        assert _verdict(receive([data], server=server)) == _verdict(once)
+    assert _verdict(receive([data, data], server=server)) == _verdict(twice)
+
+
+def _verdict(received):
+    seen, _, open_ = received
+    return [(m, t, sorted(headers), body) for m, t, headers, body in seen], open_

@@ -12,7 +12,7 @@ from kinema.core.errors import KinemaError
 from kinema.http import Exchange, Fields, Head, encode_head
 from kinema.model.encoding import Track
 from kinema.services.edge.requests import parse_range
-from kinema.services.edge.slices import Cut
+from kinema.services.edge.slices import Cut, Slice
 
 _SPANS = 4096  # ranges remembered for each track; about 700 bytes each
 
@@ -32,17 +32,18 @@ _PREFLIGHT: Fields = (
 
 
 class Span(NamedTuple):
-    """A part of a track that was asked for: its first byte, the byte behind it, and the head of a hit."""
+    """A part of a track that was asked for: its first byte, the byte behind it, the slice it begins in, the head of a hit."""
 
     start: int
     end: int
+    piece: Slice
     head: Head
 
 
 class TrackAnswers:
     """A track as it is served: how it is cut, and the heads of its answers. `name` is the edge's in Cache-Status (RFC 9211)."""
 
-    __slots__ = ("_fields", "_name", "_partial_hit", "_spans", "cut", "etag", "whole_hit")
+    __slots__ = ("_fields", "_name", "_partial_hit", "_spans", "cut", "etag", "whole")
 
     def __init__(self, track: Track, name: str) -> None:
         self.cut = Cut(track)
@@ -55,7 +56,7 @@ class TrackAnswers:
             (b"cache-control", b"private, max-age=86400, immutable"),
             *_OPEN,
         )
-        self.whole_hit = encode_head(200, self.fields(b"hit"))
+        self.whole = Span(0, track.size, self.cut.at(0), encode_head(200, self.fields(b"hit")))
         self._partial_hit = encode_head(206, self.fields(b"hit")).block
         self._spans: dict[bytes, Span] = {}
 
@@ -63,16 +64,19 @@ class TrackAnswers:
         """The fields of an answer, with what the cache did for it."""
         return (*self._fields, (b"cache-status", b"%b; %b" % (self._name, cached)))
 
-    def span(self, wanted: bytes) -> Span | None:
-        """What a Range field asks for; None when it is to be ignored. Raises RangeNotSatisfiable.
+    def span(self, wanted: bytes) -> Span:
+        """What a Range field asks for: `whole` when it is to be ignored. Raises RangeNotSatisfiable.
 
         All viewers of a film ask for the same segments, so what was worked out once is kept.
         """
         known = self._spans.get(wanted)
-        if known is None and (found := parse_range(wanted, self.cut.size)) is not None:
+        if known is None:
+            found = parse_range(wanted, self.cut.size)
+            if found is None:
+                return self.whole
             if len(self._spans) >= _SPANS:
                 self._spans.clear()
-            known = self._spans[wanted] = Span(*found, self._partial(*found))
+            known = self._spans[wanted] = Span(*found, self.cut.at(found[0]), self._partial(*found))
         return known
 
     def _partial(self, start: int, end: int) -> Head:

@@ -84,7 +84,7 @@ class Delivery:
         self._piece = piece
         slot = self._cache.ready(piece.name)
         end = min(self._end, piece.end)
-        now = self._clock.monotonic()
+        now = self._clock.now()
         if slot is not None and slot.take(self._position - piece.start, end - piece.start, now) is not None:
             self._view = slot.view
             return

@@ -10,6 +10,7 @@ the kernel whether the bytes are in memory, one write. It is answered inside the
 
 import asyncio
 import resource
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ from kinema.storage.ports import Blobs
 _GRANTS = 16_384  # addresses remembered; about 600 bytes each
 _VERSIONS = 32  # manifests remembered; that of a two-hour film takes about 3 MB
 _MOST_OPEN = 16_384  # slices; more maps than a process may have (65,530) must not come together
+
+_CONDITIONS = (b"if-match", b"if-none-match", b"if-range")
 
 _log = get_logger(__name__)
 
@@ -71,8 +74,9 @@ class Edge:
         self._cache = cache
         self._keys = keys
         self._clock = clock
+        self._now = clock.now
         self._spawn = spawn
-        self._grants: LRUCache[str, _Grant] = LRUCache(_GRANTS)
+        self._grants: OrderedDict[str, _Grant] = OrderedDict()  # the first to leave is the oldest, which expires first
         self._versions: LRUCache[tuple[str, int], Tracks] = LRUCache(_VERSIONS)
         self._loading: dict[tuple[str, int], list[Callable[[Tracks | KinemaError], None]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,14 +98,14 @@ class Edge:
         grant = self._grants.get(exchange.target)
         if grant is None and "?" in exchange.target:  # a query changes nothing
             grant = self._grants.get(exchange.path)
-        if grant is not None:  # noqa: SIM102 -- cachebox types what it finds as never None
-            if grant.expires_at > self._clock.now():
-                if exchange.method == "GET":
-                    self._get(exchange, grant.track)
-                    return
-                if exchange.method == "HEAD":
-                    self._head(exchange, grant.track)
-                    return
+        now = self._now()
+        if grant is not None and grant.expires_at > now:
+            if exchange.method == "GET":
+                self._get(exchange, grant.track, now)
+                return
+            if exchange.method == "HEAD":
+                self._head(exchange, grant.track)
+                return
         try:
             self._route(exchange)
         except KinemaError as error:
@@ -109,30 +113,34 @@ class Edge:
 
     # -- the path of a hit -------------------------------------------------------------------------------------------
 
-    def _get(self, exchange: Exchange, track: TrackAnswers) -> None:
+    def _get(self, exchange: Exchange, track: TrackAnswers, now: float) -> None:
         headers = exchange.headers
-        cut = track.cut
-        if (b"if-none-match" in headers or b"if-match" in headers) and self._condition(exchange, track):
-            return
-        span = None
-        wanted = headers.get(b"range")
-        if wanted is not None and headers.get(b"if-range") in (None, track.etag):
-            try:
-                span = track.span(wanted)
-            except RangeNotSatisfiable as error:
-                refuse(exchange, error, ((b"content-range", b"bytes */%d" % cut.size),))
+        wanted = headers.range
+        base = headers.base
+        if base.memo is None:
+            base.memo = any(base.get(name) is not None for name in _CONDITIONS)
+        if base.memo:
+            if self._condition(exchange, track):
                 return
-        start, end, head = span or (0, cut.size, track.whole_hit)
-        piece = cut.at(start)
-        if end <= piece.end and (slot := self._cache.ready(piece.name)) is not None:
-            body = slot.take(start - piece.start, end - piece.start, self._clock.monotonic())
+            if headers.get(b"if-range") not in (None, track.etag):
+                wanted = None
+        try:
+            span = track.whole if wanted is None else track.span(wanted)
+        except RangeNotSatisfiable as error:
+            refuse(exchange, error, ((b"content-range", b"bytes */%d" % track.cut.size),))
+            return
+        start, end, piece, head = span
+        cache = self._cache
+        if end <= piece.end and (slot := cache.ready(piece.name)) is not None:
+            first = piece.start
+            body = slot.take(start - first, end - first, now)
             if body is not None:
-                status = self._cache.status
+                status = cache.status
                 status.hits += 1
                 status.bytes_sent += end - start
                 exchange.send(head, body)
                 return
-        Delivery(exchange, track, start, end, whole=span is None, cache=self._cache, clock=self._clock).advance()
+        Delivery(exchange, track, start, end, whole=span is track.whole, cache=cache, clock=self._clock).advance()
 
     def _head(self, exchange: Exchange, track: TrackAnswers) -> None:
         if not self._condition(exchange, track):
@@ -207,9 +215,11 @@ class Edge:
         if track is None:
             refuse(exchange, NotFound(f"Version {asked.version} of {asked.asset} has no track {asked.track}."))
             return
+        if len(self._grants) >= _GRANTS:
+            self._grants.popitem(last=False)
         self._grants[exchange.path] = _Grant(track, expires_at)
         if exchange.method == "GET":
-            self._get(exchange, track)
+            self._get(exchange, track, self._now())
         else:
             self._head(exchange, track)
 

@@ -109,10 +109,13 @@ class Slot:
         return status.st_size
 
     def take(self, start: int, end: int, now: float) -> bytes | memoryview | None:
-        """Bytes of the slice, or None when they are not known to be in memory and unchanged. Never blocks."""
+        """Bytes of the slice, or None when they are not known to be in memory and unchanged. Never blocks.
+
+        `now` is Unix time: the caller has it at hand, and when it jumps back, the file is looked at once more.
+        """
         file = self._file
         try:
-            if now - self._looked_at > _LOOK_SECONDS:
+            if not 0 <= now - self._looked_at <= _LOOK_SECONDS:
                 status = os.fstat(file)
                 if self._stamp != (status.st_size, status.st_mtime_ns):
                     return None
