@@ -45,7 +45,7 @@ setup: .venv/.run ui/dist/index.html
 # What building, checking and testing need besides.
 .venv/.develop: .venv/.run
 	@echo "Installing the tools for checks and tests into .venv"
-	@$(UV) pip install --python $(BIN)/python --requirement requirements.lock
+	@$(UV) pip install --python $(BIN)/python --compile-bytecode --requirement requirements.lock
 	@touch $@
 
 .venv/.node: .venv/.uv scripts/node.sh

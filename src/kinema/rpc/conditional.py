@@ -8,6 +8,8 @@ from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.enums import MediaType
 
+from kinema.core.etag import matches
+
 T = TypeVar("T")
 
 
@@ -19,10 +21,3 @@ def conditional(
     if matches(request.headers.get("if-none-match", ""), etag):
         return Response(b"", status_code=304, headers=headers, media_type=MediaType.JSON)
     return Response(msgspec.json.encode(build()), headers=headers, media_type=MediaType.JSON)
-
-
-def matches(if_none_match: str, etag: str) -> bool:
-    """Say whether a list of entity tags names this one, by weak comparison (RFC 9110 section 8.8.3.2)."""
-    if if_none_match.strip() == "*":
-        return True
-    return any(candidate.strip().removeprefix("W/") == f'"{etag}"' for candidate in if_none_match.split(","))

@@ -27,20 +27,6 @@ _RESERVED_SECONDS = 60.0
 _KEY = re.compile(r"[\x21-\x7e]{1,128}")
 
 
-def idempotency_table(metadata: sa.MetaData) -> sa.Table:
-    """Add the table that `Idempotency` needs to a service's tables; its migration creates it like the others."""
-    return sa.Table(
-        "idempotency",
-        metadata,
-        sa.Column("account", sa.String(64), primary_key=True),
-        sa.Column("key", sa.String(128), primary_key=True),
-        sa.Column("fingerprint", sa.String(64), nullable=False),
-        sa.Column("status", sa.Integer, nullable=True),
-        sa.Column("body", sa.LargeBinary, nullable=True),
-        sa.Column("at", sa.Float, nullable=False),
-    )
-
-
 class Idempotency:
     """Runs the work of POST requests at most once a key."""
 

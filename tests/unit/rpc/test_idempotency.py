@@ -13,7 +13,8 @@ from kinema.core.clock import ManualClock
 from kinema.core.errors import Unavailable
 from kinema.core.identity import HEADER, Identity, seal
 from kinema.core.keys import KeyRing
-from kinema.rpc.idempotency import Idempotency, idempotency_table
+from kinema.rpc.idempotency import Idempotency
+from kinema.rpc.idempotency_table import idempotency_table
 from kinema.rpc.service import create_app
 from kinema.storage.engines import open_sql
 

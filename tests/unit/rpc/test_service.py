@@ -11,9 +11,10 @@ from litestar.testing import TestClient
 
 from kinema.core.clock import ManualClock
 from kinema.core.errors import BadInput, NotFound
+from kinema.core.etag import matches
 from kinema.core.identity import HEADER, Identity, seal, service_identity
 from kinema.core.keys import KeyRing
-from kinema.rpc.conditional import conditional, matches
+from kinema.rpc.conditional import conditional
 from kinema.rpc.cursor import decode_cursor, encode_cursor
 from kinema.rpc.service import DEADLINE_HEADER, create_app, needs
 from tests.support.services import served

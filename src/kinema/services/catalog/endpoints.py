@@ -12,6 +12,7 @@ from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
 from kinema.core.errors import NotFound
+from kinema.core.etag import matches
 from kinema.core.ids import check_id
 from kinema.core.keys import KeyRing
 from kinema.model.catalog import (
@@ -31,7 +32,7 @@ from kinema.model.catalog import (
     TitleDetails,
     TitlePage,
 )
-from kinema.rpc.conditional import conditional, matches
+from kinema.rpc.conditional import conditional
 from kinema.rpc.cursor import decode_cursor, encode_cursor
 from kinema.rpc.service import AnyRequest, needs
 from kinema.services.catalog import pictures, search

@@ -8,11 +8,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
+from kinema.core.etag import matches
 from kinema.core.identity import Identity
 from kinema.core.ids import check_id
 from kinema.core.keys import KeyRing
 from kinema.model.encoding import Collected, Job, JobPage, JobState
-from kinema.rpc.conditional import conditional, matches
+from kinema.rpc.conditional import conditional
 from kinema.rpc.cursor import decode_cursor, encode_cursor
 from kinema.rpc.idempotency import Idempotency
 from kinema.rpc.service import AnyRequest, needs

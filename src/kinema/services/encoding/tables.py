@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from kinema.rpc.idempotency import idempotency_table
+from kinema.rpc.idempotency_table import idempotency_table
 
 metadata = sa.MetaData()
 

@@ -19,8 +19,8 @@ import msgspec
 
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, NotFound
+from kinema.core.etag import matches
 from kinema.core.log import get_logger
-from kinema.rpc.conditional import matches
 from kinema.rpc.directory import Directory
 from kinema.services.gateway.passage import HeaderList, Passage
 
