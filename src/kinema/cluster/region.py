@@ -101,35 +101,20 @@ class _Life:
 
     async def _address(self) -> str:
         """Return what people open: on a region that nobody has claimed yet, a claim link."""
-        if msgspec.json.decode(await self._from_members("GET", "/v1/internal/claimed"), type=bool):
+        if msgspec.json.decode(await self._questions.call("members", "GET", "/v1/internal/claimed"), type=bool):
             return f"{self._options.url}/"
-        link = await self._from_members("POST", "/v1/invitations", {"role": "operator"})
+        link = await self._questions.call("members", "POST", "/v1/invitations", {"role": "operator"})
         return self._options.url + msgspec.json.decode(link, type=ClaimLink).path
 
     async def _write_token(self, path: Path) -> None:
-        made = await self._from_members("POST", "/v1/tokens", {"role": "operator", "label": "demo catalogue"})
+        made = await self._questions.call(
+            "members", "POST", "/v1/tokens", {"role": "operator", "label": "demo catalogue"}
+        )
         secret = msgspec.json.decode(made, type=Token).secret or ""
         temporary = path.with_suffix(".tmp")
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(secret)
         temporary.replace(path)
-
-    async def _from_members(self, method: str, path: str, body: object = None) -> bytes:
-        """Ask members until it answers: on a busy machine, or while a cell is replaced, that may take some tries."""
-        answer = b""
-
-        async def answered() -> bool:
-            nonlocal answer
-            try:
-                answer = await self._questions.call("members", method, path, body)
-            except (KinemaError, TimeoutError) as error:
-                if isinstance(error, KinemaError) and error.status < 500:
-                    raise
-                return False
-            return True
-
-        await self._until(answered, "members")
-        return answer
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until there is an answer: what was healthy a moment ago may just be being replaced."""
