@@ -85,7 +85,7 @@ def load(
         "connections": connections,
         "seconds": seconds,
         "warm_up_seconds": 0.5,
-        "pids": list(pids),
+        "pids": family(pids[0]),  # anew, because nginx listens before it has its worker
         "status": status,
     }
     done = subprocess.run(

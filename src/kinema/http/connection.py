@@ -16,7 +16,7 @@ import httptools
 from kinema.core import problem
 from kinema.http.exchange import Exchange
 from kinema.http.headers import Headers
-from kinema.http.heads import Head, encode_head
+from kinema.http.heads import JOIN_BYTES, Body, Head, encode_head
 from kinema.http.known import KnownHead
 
 if TYPE_CHECKING:
@@ -234,11 +234,24 @@ class Connection(asyncio.Protocol):
 
     # -- for the exchange --------------------------------------------------------------------------------------------
 
+    def answer(self, exchange: Exchange, head: Head, body: Body) -> None:
+        """Send a whole answer. Most of them keep an HTTP/1.1 connection whose request has arrived: little to decide."""
+        size = len(body)
+        if self._keep_alive and exchange.complete and head.plain and self.can_chunk:
+            start = (head.sized if head.length == size else head.size(size)) + self._tails.keep
+        else:
+            start = self.finish_head(exchange, head, size)
+        if not size or exchange.method == "HEAD" or head.status == 304:
+            self.transport.write(start)
+        elif size <= JOIN_BYTES and type(body) is not memoryview:
+            self.transport.write(start + body)
+        else:
+            self.transport.writelines((start, body))
+        self.response_done(exchange)
+
     def finish_head(self, exchange: Exchange, head: Head, length: int | None) -> bytes:
         """Add framing, date and Connection to a head. Decides here whether the connection is kept after this answer."""
         tails = self._tails
-        if self._keep_alive and exchange.complete and head.plain and self.can_chunk and length is not None:
-            return (head.sized if head.length == length else head.size(length)) + tails.keep
         keep = self._keep_alive and not self._queue_ends(exchange)
         if length is None and not self.can_chunk and exchange.method != "HEAD":
             keep = False

@@ -18,7 +18,7 @@ from kinema.core.errors import KinemaError, TooLarge
 from kinema.core.log import get_logger
 from kinema.http.errors import Disconnected
 from kinema.http.headers import Fields, Headers
-from kinema.http.heads import Head, encode_head
+from kinema.http.heads import Body, Head, encode_head
 
 if TYPE_CHECKING:
     from kinema.http.connection import Connection
@@ -28,9 +28,6 @@ FRESH, STREAMING, DONE = 0, 1, 2
 
 # How the end of a streamed answer is marked.
 BY_LENGTH, BY_CHUNKS, BY_CLOSE, NO_BODY = 0, 1, 2, 3
-
-# Up to here, copying a body behind its head costs less than handing two buffers to the kernel (measured, docs).
-JOIN_BYTES = 8 * 1024
 
 _log = get_logger(__name__)
 
@@ -151,26 +148,17 @@ class Exchange:
 
     # -- the answer --------------------------------------------------------------------------------------------------
 
-    def reply(self, status: int, headers: Fields = (), body: bytes | memoryview = b"") -> None:
+    def reply(self, status: int, headers: Fields = (), body: Body = b"") -> None:
         """Answer with a whole body; Content-Length is added. Header names are lower case."""
         self.send(encode_head(status, headers), body)
 
-    def send(self, head: Head, body: bytes | memoryview = b"") -> None:
+    def send(self, head: Head, body: Body = b"") -> None:
         """Answer with an encoded head and a whole body: the quickest way, for heads that are sent often."""
         if self._state:
             self._refuse_second_answer()
             return
         self._state = DONE
-        connection = self._connection
-        size = len(body)
-        start = connection.finish_head(self, head, size)
-        if not size or self.method == "HEAD" or head.status == 304:
-            connection.transport.write(start)
-        elif size <= JOIN_BYTES and type(body) is bytes:
-            connection.transport.write(start + body)
-        else:
-            connection.transport.writelines((start, body))
-        connection.response_done(self)
+        self._connection.answer(self, head, body)
 
     def start(self, status: int | Head, headers: Fields = (), length: int | None = None) -> None:
         """Begin a streamed answer of `length` bytes; None when that is not known (chunked, or ended by closing)."""

@@ -9,7 +9,13 @@ from http import HTTPStatus
 
 from kinema.http.headers import RESPONSE_FRAMING, Fields, encode_fields
 
+Body = bytes | bytearray | memoryview
+
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+# Up to here, copying a body behind its head costs less than handing two buffers to the kernel (measured, docs).
+JOIN_BYTES = 8 * 1024
 
 
 class Head:

@@ -15,8 +15,8 @@ from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
 from kinema.http.call import Call
 from kinema.http.errors import ConnectionLost, ResponseInvalid
-from kinema.http.exchange import JOIN_BYTES
 from kinema.http.headers import Headers
+from kinema.http.heads import JOIN_BYTES
 
 if TYPE_CHECKING:
     from kinema.http.pool import Pool

@@ -22,7 +22,7 @@ from kinema.services.edge.eviction import LeastRecentlyUsed
 from kinema.services.edge.filling import Filling, ParentFailed, fetch_into
 from kinema.services.edge.parent import Parent
 from kinema.services.edge.slices import Slice
-from kinema.services.edge.slot import Slot
+from kinema.services.edge.slot import LOOK_SECONDS, Slot
 from kinema.services.edge.status import EdgeStatus
 from kinema.storage.threads import Threads
 
@@ -71,6 +71,19 @@ class SliceCache:
             self._slots.move_to_end(name)
             self._order.used(name)
         return slot
+
+    def hit(self, piece: Slice, start: int, end: int, now: float) -> bytearray | memoryview | None:
+        """Bytes of the track out of this slice when they can be sent at once, else None; see `Slot.take`.
+
+        It counts as a use of the slice once a second: a slice that is asked for all the time is young anyway.
+        """
+        slot = self._slots.get(piece.name)
+        if slot is None:
+            return None
+        if not 0 <= now - slot.looked_at <= LOOK_SECONDS:
+            self.ready(piece.name)
+        first = piece.start
+        return slot.take(start - first, end - first, now)
 
     def obtain(self, piece: Slice) -> Filling:
         """Begin to make a slice ready, or join those who already wait for it."""

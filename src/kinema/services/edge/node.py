@@ -131,15 +131,12 @@ class Edge:
             return
         start, end, piece, head = span
         cache = self._cache
-        if end <= piece.end and (slot := cache.ready(piece.name)) is not None:
-            first = piece.start
-            body = slot.take(start - first, end - first, now)
-            if body is not None:
-                status = cache.status
-                status.hits += 1
-                status.bytes_sent += end - start
-                exchange.send(head, body)
-                return
+        if end <= piece.end and (body := cache.hit(piece, start, end, now)) is not None:
+            status = cache.status
+            status.hits += 1
+            status.bytes_sent += end - start
+            exchange.send(head, body)
+            return
         Delivery(exchange, track, start, end, whole=span is track.whole, cache=cache, clock=self._clock).advance()
 
     def _head(self, exchange: Exchange, track: TrackAnswers) -> None:

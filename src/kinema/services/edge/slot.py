@@ -17,28 +17,27 @@ import mmap
 import os
 from pathlib import Path
 
-from kinema.http.exchange import JOIN_BYTES
+from kinema.http.heads import JOIN_BYTES
 from kinema.services.edge.slices import Slice
 
 _PROBE_EVERY = 256 * 1024  # bytes between probed pages
-_LOOK_SECONDS = 1.0  # how often the file's size and time of change are looked at
+LOOK_SECONDS = 1.0  # how often the file's size and time of change are looked at
 _HASH_CHUNK = 256 * 1024
 
-_scratch = memoryview(bytearray(JOIN_BYTES))
 _probe = bytearray(1)
 
 
 class Slot:
     """An open slice. `view` is its map; it stays valid when the file is removed."""
 
-    __slots__ = ("_file", "_flags", "_looked_at", "_stamp", "path", "piece", "view")
+    __slots__ = ("_file", "_flags", "_stamp", "looked_at", "path", "piece", "view")
 
     def __init__(self, piece: Slice, file: int, path: Path | None) -> None:
         self.piece = piece
         self.path = path
         self._file = file
         self._flags = os.RWF_NOWAIT
-        self._looked_at = 0.0
+        self.looked_at = 0.0
         self._stamp = (0, 0)
         self.view = memoryview(_map(file, piece.length) if file >= 0 else b"")
 
@@ -108,23 +107,21 @@ class Slot:
         self._stamp = (status.st_size, status.st_mtime_ns)
         return status.st_size
 
-    def take(self, start: int, end: int, now: float) -> bytes | memoryview | None:
+    def take(self, start: int, end: int, now: float) -> bytearray | memoryview | None:
         """Bytes of the slice, or None when they are not known to be in memory and unchanged. Never blocks.
 
         `now` is Unix time: the caller has it at hand, and when it jumps back, the file is looked at once more.
         """
         file = self._file
         try:
-            if not 0 <= now - self._looked_at <= _LOOK_SECONDS:
+            if not 0 <= now - self.looked_at <= LOOK_SECONDS:
                 status = os.fstat(file)
                 if self._stamp != (status.st_size, status.st_mtime_ns):
                     return None
-                self._looked_at = now
+                self.looked_at = now
             if end - start <= JOIN_BYTES:  # the connection copies these behind their head anyway, so they are read
-                buffer = _scratch[: end - start]
-                if os.preadv(file, (buffer,), start, self._flags) != end - start:
-                    return None
-                return bytes(buffer)
+                buffer = bytearray(end - start)
+                return buffer if os.preadv(file, (buffer,), start, self._flags) == end - start else None
             position = start
             while True:
                 if os.preadv(file, (_probe,), position, self._flags) != 1:
