@@ -72,3 +72,14 @@ def test_a_taken_port_is_refused_in_one_sentence(region, own_region):
         f"kinema: Port {region.port} for the gateway is taken by another program; stop that one or choose another with --port."
     ]
     assert own_region.processes_left() == []
+
+
+@pytest.mark.slow
+def test_a_region_that_cannot_start_ends_in_one_sentence_instead_of_waiting_for_ever(own_region):
+    own_region.data_dir.mkdir()
+    (own_region.data_dir / "kinema.toml").write_text('blobs_url = "ftp://nowhere"')
+    done = own_region.kinema("up", "--port", str(own_region.port), timeout=200)
+    assert done.returncode == 1
+    assert "blobs_url begins with 'ftp'" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("kinema: The region cannot start: ")
+    assert own_region.processes_left() == []

@@ -12,7 +12,7 @@ from kinema.cluster.logs import LogStream
 from kinema.cluster.readiness import Questions
 from kinema.cluster.supervisor import Extra, Options, Supervisor, on_signals
 from kinema.cluster.topology import Topology
-from kinema.core.errors import KinemaError
+from kinema.core.errors import KinemaError, Unavailable
 from kinema.model.members import ClaimLink, Token
 
 T = TypeVar("T")
@@ -126,13 +126,18 @@ class _Life:
                 await asyncio.sleep(_POLL_SECONDS * 10)
 
     async def _until(self, condition: Callable[[], Awaitable[bool]], what: str) -> None:
-        """Wait until a question is answered with yes; say so when it takes long."""
+        """Wait until a question is answered with yes; say so when it takes long.
+
+        Raises Unavailable when a process has been given up: then this start leads nowhere, and somebody has to look.
+        """
         loop = asyncio.get_running_loop()
         begun, said = loop.time(), False
         while not await condition():
             if not said and loop.time() - begun > _SLOW_SECONDS:
                 said = True
                 self._log.event(f"still waiting for {what}; `kinema status` tells more", level="warning")
+            if failed := self._supervisor.failed():
+                raise Unavailable(f"The region cannot start: {failed[0]} keeps ending; its last lines above say why.")
             await asyncio.sleep(_POLL_SECONDS)
 
     async def _watch(self) -> None:
