@@ -1,7 +1,7 @@
 """The server's side of one connection: bytes in, exchanges to the handler, answers out in order.
 
 httptools (llhttp in C) cuts the bytes; this class is its callback object and asyncio's protocol at once, so a request
-costs no task, no queue and no future. What llhttp lets through and RFC 9112 does not is refused here. Requests that
+costs no task, no queue and no future. What llhttp lets through and RFC 9112 does not is refused (`checks`). Requests that
 were sent behind one another (pipelining) are parsed when they arrive and handled one at a time, so answers cannot
 overtake each other; while one waits, the socket is not read.
 """
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 import httptools
 
 from kinema.core import problem
+from kinema.http.checks import HeadRefused, check_fields, check_size
 from kinema.http.exchange import Exchange
 from kinema.http.headers import Headers
 from kinema.http.heads import JOIN_BYTES, Body, Head, encode_head
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 NEVER = float("inf")
 
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")}
-
-# What may stand in a Host: a registered name, an IPv4 address, an IPv6 address in brackets, a port (RFC 3986, 3.2.2).
-_HOST_BYTES = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~:[]%!$&'()*+,;="
 
 
 class Connection(asyncio.Protocol):
@@ -44,6 +42,7 @@ class Connection(asyncio.Protocol):
     _in_head = False
     _at_start = True  # the next byte is the first of a request, and such a request may be taken
     _last_known: KnownHead | None = None
+    _known_before: KnownHead | None = None
     _plain: Headers | None = None  # fields of the request just parsed, if it was the only one and nothing special
     _head_bytes = 0
     _fed = 0  # bytes read since the head began, or a little before
@@ -90,6 +89,11 @@ class Connection(asyncio.Protocol):
         if self._current is None and self._at_start and not self.write_paused:
             known = self._last_known
             headers = None if known is None else known.fields(data)
+            if headers is None:
+                # A player asks for video and audio in turn.
+                self._last_known, self._known_before = self._known_before, known
+                known = self._last_known
+                headers = None if known is None else known.fields(data)
             if headers is None and (known := self._known.recall(data)) is not None:
                 self._last_known = known
                 headers = known.fields(data)
@@ -355,56 +359,19 @@ class Connection(asyncio.Protocol):
                 501, f"Only HTTP/1.1 and HTTP/1.0 are spoken here, with the methods {', '.join(_METHODS.values())}."
             )
             return None
-        fault = self._fault_of_head(fields)
-        if fault is not None:
-            self._refuse(*fault)
+        try:
+            check_size(self._url, fields, self._more, self._fed, self.limits)
+            url = check_fields(self._parser.get_method(), self._url, fields, self._more, http_1_1=self.can_chunk)
+        except HeadRefused as fault:
+            self._refuse(fault.status, fault.detail)
+            return None
+        has_body = b"content-length" in fields or b"transfer-encoding" in fields
+        if has_body and b"upgrade" in fields and self._parser.should_upgrade():
+            self._refuse(400, "An upgrade with a body is not taken.")
             return None
         self._keep_alive = self._parser.should_keep_alive() and not self.server.draining
         self.fresh = False
-        return Exchange(self, method, self._url.decode("ascii"), Headers(fields, self._more))
-
-    def _fault_of_head(self, fields: dict[bytes, bytes]) -> tuple[int, str] | None:
-        """Say what llhttp let through and is refused here (RFC 9112, 3.2 and 6.1; our limits): status and sentence."""
-        limits = self.limits
-        if len(self._url) > limits.target_bytes:
-            return 414, f"The request target is longer than {limits.target_bytes} bytes."
-        if len(fields) + len(self._more) > limits.header_count:
-            return 431, f"The request has more than {limits.header_count} header fields."
-        if (
-            self._fed > limits.head_bytes
-            and sum(len(n) + len(v) for n, v in (*fields.items(), *self._more)) > limits.head_bytes
-        ):
-            return 431, f"The request head is larger than {limits.head_bytes} bytes."
-        host = fields.get(b"host")
-        if host is None and self.can_chunk:
-            return 400, "An HTTP/1.1 request needs a Host field."
-        if self._more and any(name == b"host" for name, _ in self._more):
-            return 400, "A request has one Host field."
-        if host is not None and host.translate(None, _HOST_BYTES):
-            return 400, "The Host field is not the name of a host."
-        if self._url[:1] != b"/":
-            self._url = self._origin_form(self._url, host or b"")
-            if not self._url:
-                return 400, "The request target is neither a path nor an address of this host."
-        if not self._url.isascii() or b"#" in self._url:
-            return 400, "The request target has a fragment, or bytes that are not ASCII; percent-encode them."
-        coding = fields.get(b"transfer-encoding")
-        if coding is not None and (coding.lower() != b"chunked" or not self.can_chunk):
-            return 400, "The only transfer coding taken here is chunked, in HTTP/1.1."
-        has_body = b"content-length" in fields or b"transfer-encoding" in fields
-        if has_body and b"upgrade" in fields and self._parser.should_upgrade():
-            return 400, "An upgrade with a body is not taken."
-        return None
-
-    def _origin_form(self, url: bytes, host: bytes) -> bytes:
-        """Turn `http://host/path` into `/path` if the authority is that of Host; empty when the target is refused."""
-        if url == b"*" and self._parser.get_method() == b"OPTIONS":
-            return url
-        scheme, _, rest = url.partition(b"://")
-        authority, slash, path = rest.partition(b"/")
-        if scheme.lower() != b"http" or authority.lower() != host.lower():
-            return b""
-        return slash + path or b"/"
+        return Exchange(self, method, url.decode("ascii"), Headers(fields, self._more))
 
     def _expect_body(self, exchange: Exchange, fields: dict[bytes, bytes]) -> None:
         if b"transfer-encoding" in fields:

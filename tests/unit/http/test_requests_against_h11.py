@@ -143,6 +143,22 @@ def test_a_range_anywhere_in_a_known_block_changes_no_verdict(heads):
         assert_known_is_as_new(server, data)
 
 
+@given(st.lists(st.tuples(st.sampled_from([b"/a", b"/b", b"/c"]), ranges), max_size=8))
+def test_heads_in_turn_on_one_connection_are_read_as_by_the_parser(heads):
+    place = BLOCK.index(b"\r\nUser")
+    sent = [BLOCK.replace(b"/a", target)[:place] + text + BLOCK[place:] for target, text in heads]
+
+    seen, answers, open_ = receive(sent)
+
+    parsed = []
+    for data in sent:
+        once = receive([data])
+        parsed += once[0]
+        if not once[2]:
+            break
+    assert _verdict((seen, answers, open_))[0] == _verdict((parsed, b"", True))[0]
+
+
 @pytest.mark.parametrize("head_bytes", [60, 64, 70, 32 * 1024])
 @pytest.mark.parametrize("header_count", [2, 3])
 @pytest.mark.parametrize("value", [b"0-9", b"0-" + b"9" * 20, b"0-" + b"9" * 5000])
