@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import asyncio
 import os
 import time
 
