@@ -49,7 +49,9 @@ async def test_a_film_plays_without_a_stall_seeks_and_changes_quality(page, regi
     await page.keyboard.press("l")
     await wait_for_time(page, before + 9, 10)
 
-    await page.keyboard.press("0")  # back to the start: a new quality comes in after the next seconds, and they must exist
+    await page.keyboard.press(
+        "0"
+    )  # back to the start: a new quality comes in after the next seconds, and they must exist
     await hold_controls(page)
     await page.get_by_test_id("quality-button").click()
     options = page.get_by_test_id("quality-option")
