@@ -283,5 +283,7 @@ def on_signals(stop: asyncio.Event, at_once: asyncio.Event) -> None:
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as after nohup
+        # A hang-up may have been ignored on purpose (nohup). An interrupt is ignored in whatever a script starts with `&`,
+        # and whoever then sends one means it.
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
             loop.add_signal_handler(number, handle)
