@@ -1,7 +1,9 @@
 """From nothing to a playing film: exec of `kinema up --demo` on an empty data directory to `currentTime > 1 s` in Chromium.
 
 Every run has an empty data directory and so an empty render cache. The browser is started together with the region, as a
-person would have one open. Phases are printed for each run; the figure is the median. Target: 20 s on two cores.
+person would have one open. Phases are printed for each run; the figure is the median. Target: 20 s on two cores. The play
+goes on to the film's tenth second, while the rest of the catalogue is rendered and encoded, and its stalls are counted: none
+is allowed.
 """
 
 import argparse
@@ -19,18 +21,20 @@ import msgspec
 from playwright.async_api import Browser, Page
 
 from tests.support.browser import browser, wait_for_time
+from tests.support.pages import stalls
 
 TARGET_SECONDS = 20.0
 
 
 class Run(msgspec.Struct, frozen=True):
-    """Seconds from exec to the end of each phase."""
+    """Seconds from exec to the end of each phase, and how often the film stood still up to its tenth second."""
 
     ready: float
     home: float
     clicked: float
     playing: float
     one_second: float
+    stalls: int
 
 
 def free_port() -> int:
@@ -67,7 +71,9 @@ async def play(page: Page, address: str, since: float) -> Run:
     await wait_for_time(page, 0, 60)
     playing = time.monotonic() - since
     await wait_for_time(page, 1, 60)
-    return Run(ready, home, clicked, playing, time.monotonic() - since)
+    one_second = time.monotonic() - since
+    await wait_for_time(page, 10, 60)
+    return Run(ready, home, clicked, playing, one_second, await stalls(page))
 
 
 async def one_run(chromium: Browser) -> Run:
@@ -100,7 +106,9 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
     runs: list[Run] = []
-    print(f"{'run':>4} {'ready':>8} {'home':>8} {'clicked':>8} {'playing':>8} {'> 1 s':>8}   seconds since exec")
+    print(
+        f"{'run':>4} {'ready':>8} {'home':>8} {'clicked':>8} {'playing':>8} {'> 1 s':>8} {'stalls':>6}   seconds since exec"
+    )
     async with browser() as chromium:
         for number in range(1, parser.parse_args().runs + 1):
             run = await one_run(chromium)
@@ -116,7 +124,7 @@ async def main() -> None:
                 "benchmark": "first_play",
                 "median_seconds": round(median, 2),
                 "target_seconds": TARGET_SECONDS,
-                "met": median <= TARGET_SECONDS,
+                "met": median <= TARGET_SECONDS and not any(run.stalls for run in runs),
                 "runs": [msgspec.to_builtins(run) for run in runs],
             }
         )

@@ -10,7 +10,7 @@ export default defineConfig({
     // The page is served under a policy that allows no data: addresses for fonts and scripts.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 800,
-    rolldownOptions: { checks: { pluginTimings: false } },
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
   worker: { format: "es" },
   server: { proxy: { "/v1": { target: region } } },
