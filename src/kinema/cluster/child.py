@@ -55,7 +55,7 @@ def ask_for_parent_death_signal(parent: int) -> None:
 def _leave_out(libraries: tuple[str, ...]) -> None:
     """Make importing these libraries fail in this process, as if they were not installed."""
     for name in libraries:
-        sys.modules[name] = None  # type: ignore[assignment]
+        sys.modules[name] = None  # type: ignore[assignment]  # None is how Python marks a module that must not be found
 
 
 def main(arguments: list[str]) -> int:

@@ -192,5 +192,5 @@ CHECKS: tuple[Check, ...] = (
 
 
 def _said(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True, stdin=subprocess.DEVNULL)  # noqa: S603
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True, stdin=subprocess.DEVNULL)  # noqa: S603 -- programs that the checks name
     return done.stdout or done.stderr

@@ -74,7 +74,7 @@ def find_tools() -> Tools:
 def _version(program: str, option: str) -> str:
     try:
         # The path comes from an installed package, never from a user.
-        said = subprocess.run([program, option], capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603
+        said = subprocess.run([program, option], capture_output=True, text=True, check=True, timeout=30).stdout  # noqa: S603 -- our own tools
     except (OSError, subprocess.SubprocessError) as error:
         raise ToolFailed(f"{Path(program).name} does not run here ({error}); see `kinema doctor`.") from error
     return said.partition("\n")[0].partition(" Copyright")[0].strip()
