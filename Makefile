@@ -59,6 +59,12 @@ ui/node_modules/.package-lock.json: .venv/.node ui/package.json ui/package-lock.
 	@$(NPM) ci --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
+# Other people's clients of our contracts, for the tests.
+tests/clients/node_modules/.package-lock.json: .venv/.node tests/clients/package.json tests/clients/package-lock.json
+	@echo "Installing the clients that the tests drive into tests/clients/node_modules"
+	@$(RUN) npm --prefix tests/clients ci --no-audit --no-fund --no-update-notifier --loglevel=error
+	@touch $@
+
 .venv/.openapi: .venv/.run $(services)
 	@$(BIN)/kinema openapi --out ui/openapi >/dev/null
 	@touch $@
@@ -80,17 +86,17 @@ check: setup .venv/.develop
 	$(BIN)/lint-imports --no-logo
 	$(NPM) run --silent check
 
-test: setup .venv/.develop
-	@bash scripts/chromium.sh
+test: setup .venv/.develop tests/clients/node_modules/.package-lock.json
+	@bash scripts/debian.sh
 	$(NPM) run --silent test
 	$(BIN)/pytest -m "not slow" $(ARGS)
 
-test-slow: setup .venv/.develop
-	@bash scripts/chromium.sh
+test-slow: setup .venv/.develop tests/clients/node_modules/.package-lock.json
+	@bash scripts/debian.sh
 	$(BIN)/pytest -m slow $(ARGS)
 
 bench: setup .venv/.develop
-	@bash scripts/chromium.sh
+	@bash scripts/debian.sh
 	$(BIN)/python -m benchmarks.http_edge
 	$(BIN)/python -m benchmarks.http_gateway
 	$(BIN)/python -m benchmarks.first_play
