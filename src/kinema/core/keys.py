@@ -19,8 +19,8 @@ import msgspec
 
 from kinema.core.errors import KinemaError
 
-Purpose = Literal["identity", "media", "cursor"]
-PURPOSES: tuple[Purpose, ...] = ("identity", "media", "cursor")
+Purpose = Literal["identity", "media", "cursor", "fault"]
+PURPOSES: tuple[Purpose, ...] = ("identity", "media", "cursor", "fault")
 _KEPT = 3  # the signing key and two before it
 _REREAD_SECONDS = 1.0
 
