@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -26,10 +25,12 @@ if TYPE_CHECKING:
     from kinema.core.clock import Clock
     from kinema.core.keys import KeyRing
     from kinema.core.settings import Settings
+    from kinema.core.stopping import Stop
     from kinema.http import Client, Handler
     from kinema.model.members import MemberRole
     from kinema.rpc.client import Rpc
     from kinema.rpc.directory import Directory
+    from kinema.rpc.registration import Registration
     from kinema.storage.ports import Blobs, Sql
 
 UI_DIR = Path(__file__).parents[2] / "ui" / "dist"
@@ -220,7 +221,9 @@ async def _guarded(work: Coroutine[Any, Any, None]) -> int:
 
 async def run_cell(placement: Placement) -> None:
     """Serve every service of the placement until told to stop. When one ends early the process ends, to be started anew."""
-    stop, last = _stop_signal(), asyncio.Event()
+    from kinema.core.stopping import Stop
+
+    stop, last = Stop().listen(), Stop()
     _raise_descriptor_limit()
     async with _parts(placement) as parts, asyncio.TaskGroup() as group:
         others: list[asyncio.Task[None]] = []
@@ -233,13 +236,13 @@ async def run_cell(placement: Placement) -> None:
             task = group.create_task(serving, name=service)
             if not is_registry:
                 others.append(task)
-        await stop.wait()
+        await stop.asked.wait()
         if others:
             await asyncio.wait(others)
-        last.set()
+        last.ask()
 
 
-async def serve_app(service: str, app: Litestar, placement: Placement, parts: Parts, stop: asyncio.Event) -> None:
+async def serve_app(service: str, app: Litestar, placement: Placement, parts: Parts, stop: Stop) -> None:
     """Serve one service instance with uvicorn, registered while it answers. Raises Unavailable when it ends by itself."""
     from kinema.core import log
     from kinema.core.errors import Unavailable
@@ -253,20 +256,23 @@ async def serve_app(service: str, app: Litestar, placement: Placement, parts: Pa
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn tells it by this flag alone
             await asyncio.sleep(0.005)
-        async with _registered(service, placement, parts, listener):
-            await _first(stop.wait(), serving)
+        async with _registered(service, placement, parts, listener, stop) as registration:
+            await _first(stop.asked.wait(), serving)
+            await registration.sign_off()
+            await stop.linger()
     finally:
         server.should_exit = True
         await serving
-    if not stop.is_set():
+    if not stop.asked.is_set():
         raise Unavailable(f"{instance} has ended by itself; its last lines in the log say why.")
 
 
 async def run_gateway(placement: Placement) -> None:
     """Serve the front door on its inherited socket."""
+    from kinema.core.stopping import Stop
     from kinema.services.gateway.gateway import create_gateway
 
-    stop = _stop_signal()
+    stop = Stop().listen()
     async with _parts(placement) as parts:
         gateway = create_gateway(
             rpc=parts.rpc,
@@ -283,9 +289,10 @@ async def run_gateway(placement: Placement) -> None:
 
 async def run_edge(placement: Placement) -> None:
     """Serve media on the inherited socket; the cache stands beside the data, one directory an edge."""
+    from kinema.core.stopping import Stop
     from kinema.services.edge.node import create_edge
 
-    stop = _stop_signal()
+    stop = Stop().listen()
     async with _parts(placement) as parts:
         edge = create_edge(
             name=placement.process,
@@ -301,10 +308,11 @@ async def run_edge(placement: Placement) -> None:
 
 async def run_encoding_worker(placement: Placement) -> None:
     """Encode what is uploaded, one job after the other."""
+    from kinema.core.stopping import Stop
     from kinema.model.catalog import Publication, Published
     from kinema.services.encoding.worker import run_worker
 
-    stop = _stop_signal()
+    stop = Stop().listen()
     async with _parts(placement) as parts:
 
         async def announce(title_id: str, publication: Publication) -> None:
@@ -320,7 +328,7 @@ async def run_encoding_worker(placement: Placement) -> None:
             clock=parts.clock,
             announce=announce,
             scratch=parts.data_dir / "scratch" / placement.process,
-            stop=stop,
+            stop=stop.asked,
             threads=parts.settings.encode_threads,
         )
 
@@ -359,11 +367,14 @@ async def _serve_data_plane(
     handler: Handler,
     placement: Placement,
     parts: Parts,
-    stop: asyncio.Event,
+    stop: Stop,
     metadata: dict[str, str],
     before_drain: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Serve with `kinema.http` until told to stop, then let answers that were begun end."""
+    """Serve with `kinema.http` until told to stop, then let answers that were begun end.
+
+    With a successor on the same socket nobody has to find another instance: new connections wait in the socket's queue.
+    """
     from kinema.http import Limits, Server
 
     listener = _listener(placement, service)
@@ -371,11 +382,15 @@ async def _serve_data_plane(
     limits = Limits(connections=min(Limits().connections, _raise_descriptor_limit() // 2))
     server = Server(handler, limits=limits, clock=parts.clock)
     await server.start(listener)
-    async with _registered(service, placement, parts, listener, metadata):
-        await stop.wait()
-    if before_drain is not None:
-        await before_drain()
-    await server.drain(DRAIN_SECONDS)
+    async with _registered(service, placement, parts, listener, stop, metadata) as registration:
+        await stop.asked.wait()
+        if not (stop.successor and service in placement.sockets):
+            await registration.sign_off()
+            await stop.linger()
+        if before_drain is not None:
+            await before_drain()
+        idle = DRAIN_SECONDS if stop.gentle else 0.0
+        await server.drain(DRAIN_SECONDS + idle, idle)
 
 
 # -- what they have in common --------------------------------------------------------------------------------------------
@@ -408,9 +423,10 @@ async def _registered(
     placement: Placement,
     parts: Parts,
     listener: socket.socket,
+    stop: Stop,
     metadata: dict[str, str] | None = None,
-) -> AsyncIterator[None]:
-    """Keep the instance known to discovery for as long as the block runs."""
+) -> AsyncIterator[Registration]:
+    """Keep the instance known to discovery for as long as the block runs, or until it signs off."""
     import kinema
     from kinema.model.discovery import Instance
     from kinema.rpc.registration import Registration
@@ -428,9 +444,10 @@ async def _registered(
     registration = Registration(instance, placement.registries, parts.client, parts.keys, parts.clock)
     await registration.start()
     try:
-        yield
+        yield registration
     finally:
-        await registration.close()
+        handed_over = stop.successor and service in placement.sockets
+        await (registration.close() if handed_over else registration.sign_off())
 
 
 def _listener(placement: Placement, service: str) -> socket.socket:
@@ -446,15 +463,6 @@ def _listener(placement: Placement, service: str) -> socket.socket:
     listener.listen(512)
     listener.setblocking(False)
     return listener
-
-
-def _stop_signal() -> asyncio.Event:
-    """Return an event that SIGTERM or SIGINT sets."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    return stop
 
 
 async def _first(*awaitables: Awaitable[object]) -> None:

@@ -81,7 +81,7 @@ class Upstream:
 
     async def stop(self):
         if self.registration is not None:
-            await self.registration.close()
+            await self.registration.sign_off()
         await self.server.drain(0.1)
 
 
@@ -120,7 +120,7 @@ class Fabric:
         one = Instance("members", "members-1", self.members.address, "home", "a", "0")
         registration = self.registration(one)
         await registration.start()
-        self.stack.push_async_callback(registration.close)
+        self.stack.push_async_callback(registration.sign_off)
         await self.directory.wait_for("members", 5)
 
     async def token(self, role="viewer"):

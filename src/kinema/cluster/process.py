@@ -43,6 +43,14 @@ class RunningProcess:
         """Ask the process itself to end (SIGTERM); what it started is its own affair until then."""
         self._signal_one(signal.SIGTERM)
 
+    def interrupt(self) -> None:
+        """Tell one of our own processes that the whole region stops (SIGINT): nobody is left whom it should wait for."""
+        self._signal_one(signal.SIGINT)
+
+    def make_way(self) -> None:
+        """Tell one of our own processes that another will take its place (SIGHUP, see core.stopping)."""
+        self._signal_one(signal.SIGHUP)
+
     def kill(self) -> None:
         """End the process and everything in its group at once."""
         with suppress(ProcessLookupError, PermissionError):

@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 
 from kinema.cluster.ask import as_service
-from kinema.core.errors import Unavailable
+from kinema.core.errors import KinemaError, Unavailable
 from kinema.core.problem import error_of
 from kinema.model.discovery import Instance, Registry
+from kinema.rpc.merge import started
 
 _LARGEST = 4 << 20
 
@@ -79,6 +80,18 @@ class Questions:
             found = msgspec.json.decode(body, type=Registry).instances
             return tuple(instance for instance in found if instance.service == service)
         raise Unavailable("No registry of the region answers.")
+
+    async def registered_since(self, service: str, instance: str, since: float) -> bool:
+        """Say whether any registry knows this instance from a start at or after `since` (Unix seconds)."""
+        for address in self._registries:
+            try:
+                body = await speak(address, "GET", "/v1/registry", self._headers(), seconds=2.0)
+            except (KinemaError, TimeoutError):
+                continue
+            for one in msgspec.json.decode(body, type=Registry).instances:
+                if (one.service, one.instance) == (service, instance) and started(one) >= since:
+                    return True
+        return False
 
     async def call(self, service: str, method: str, path: str, body: object = None) -> bytes:
         """Send a request to the first instance of a service that answers and return the body."""

@@ -3,15 +3,21 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TextIO, TypeVar
 
 import msgspec
 
+from kinema.cluster import rolling
+from kinema.cluster.control import Command, ControlSocket, Say, chosen
 from kinema.cluster.logs import LogStream
+from kinema.cluster.processors import Meter
 from kinema.cluster.readiness import Questions
+from kinema.cluster.scaler import Scaler
 from kinema.cluster.supervisor import Extra, Options, Supervisor, on_signals
 from kinema.cluster.topology import Topology
+from kinema.core.clock import Clock, SystemClock
 from kinema.core.errors import KinemaError, Unavailable
 from kinema.model.members import ClaimLink, Token
 
@@ -40,8 +46,12 @@ async def run_region(
         supervisor.registries,
         options.front,
     )
+    clock = SystemClock()
+    control = ControlSocket(options.data_dir, partial(_carry_out, supervisor, questions, clock, log))
+    await control.open()
+    scaler = Scaler(topology.scale, supervisor, clock, log.event, Meter())
     life = asyncio.create_task(
-        _Life(supervisor, questions, options, log, extras, demo=demo, out=out).run(), name="life"
+        _Life(supervisor, questions, options, log, extras, scaler, demo=demo, out=out).run(), name="life"
     )
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -51,9 +61,25 @@ async def run_region(
     finally:
         life.cancel()
         stopped.cancel()
+        await control.close()
         await supervisor.stop(at_once)
     if life.done() and not life.cancelled():
         life.result()
+
+
+async def _carry_out(
+    supervisor: Supervisor, questions: Questions, clock: Clock, log: LogStream, command: Command, say: Say
+) -> None:
+    """Do what an operator asks by the control socket."""
+    known = {process.name: process for process in supervisor.processes()}
+    names = chosen(command.processes, tuple(known))
+    log.event(f"a rolling restart was asked for: {', '.join(names)}")
+
+    def tell(text: str) -> None:
+        log.event(text)
+        say(text)
+
+    await rolling.restart([known[name] for name in names], supervisor, questions, clock, tell)
 
 
 class _Life:
@@ -66,10 +92,12 @@ class _Life:
         options: Options,
         log: LogStream,
         extras: tuple[Extra, ...],
+        scaler: Scaler,
         *,
         demo: Extra | None,
         out: TextIO,
     ) -> None:
+        self._scaler = scaler
         self._supervisor = supervisor
         self._questions = questions
         self._options = options
@@ -97,7 +125,9 @@ class _Life:
         supervisor.set_state("ready")
         print(f"ready {await self._patiently(self._address)}", file=self._out, flush=True)
         supervisor.start_wave(3)
-        await self._watch()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch())
+            group.create_task(self._scaler.run())
 
     async def _address(self) -> str:
         """Return what people open: on a region that nobody has claimed yet, a claim link."""

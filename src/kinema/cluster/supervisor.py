@@ -23,7 +23,11 @@ from kinema.cluster.region_file import ProcessState, Region
 from kinema.cluster.restarts import RestartPolicy
 from kinema.cluster.sockets import listen, reserve
 from kinema.cluster.topology import Process, Topology
+from kinema.core.errors import NotFound
 from kinema.wiring import Placement
+
+RENEW_SECONDS = 15.0
+"""How long a process may take to make way for its successor: longer than any answer that it lets end. Then it is killed."""
 
 STOP_SECONDS = 4.5
 """From the first signal to the last process's end, at most; what remains then is killed."""
@@ -73,6 +77,9 @@ class _Slot:
         self.services = services
         self.start = start
         self.once = once
+        self.wanted = True  # False: it shall end and not come back
+        self.renewing = False  # its end was asked for and leads to the next start at once
+        self.replaced = asyncio.Event()  # a successor runs
         self.policy = RestartPolicy()
         self.running: RunningProcess | None = None
         self.state = "starting"
@@ -123,6 +130,58 @@ class Supervisor:
             if process.wave == wave:
                 self._add(process.name, process.services, self._starter(process))
 
+    def processes(self) -> tuple[Process, ...]:
+        """Return the processes that run services, those that were added since the start too."""
+        return self._topology.process
+
+    def pid(self, name: str) -> int:
+        """Return the id of a process; 0 while it does not run."""
+        slot = self._slots.get(name)
+        return slot.running.pid if slot and slot.running else 0
+
+    async def renew(self, name: str) -> None:
+        """Have a process make way and start its successor; returns when that runs. Raises NotFound for an unknown name."""
+        slot = self._slot(name)
+        slot.renewing = True
+        slot.replaced.clear()
+        await self._end(slot, "make_way")
+        await slot.replaced.wait()
+
+    def add(self, process: Process) -> None:
+        """Start one more process."""
+        self._topology = self._topology.with_process(process)
+        self._add(process.name, process.services, self._starter(process))
+
+    async def remove(self, name: str) -> None:
+        """Have a process leave gently and for good; returns when it has ended. Raises NotFound for an unknown name."""
+        slot = self._slot(name)
+        slot.wanted = False
+        await self._end(slot, "terminate")
+        self._topology = self._topology.without(name)
+        self._slots.pop(name, None)
+        self._write_down()
+
+    def _slot(self, name: str) -> _Slot:
+        slot = self._slots.get(name)
+        if slot is None:
+            raise NotFound(f"There is no process {name[:60]!r}; `kinema status` lists them.")
+        return slot
+
+    async def _end(self, slot: _Slot, how: Literal["make_way", "terminate"]) -> None:
+        """Ask a process to end and wait; kill it when it takes too long."""
+        running = slot.running
+        if running is None:
+            return
+        if how == "make_way":
+            running.make_way()
+        else:
+            running.terminate()
+        done, _ = await asyncio.wait((running.ended,), timeout=RENEW_SECONDS)
+        if not done:
+            self._log.event(f"{slot.name} does not end by itself and is killed", level="warning")
+            running.kill()
+            await asyncio.wait((running.ended,))
+
     def start_extra(self, extra: Extra) -> None:
         """Start a process beside the topology's."""
 
@@ -154,7 +213,7 @@ class Supervisor:
             slots = [slot for slot in self._slots.values() if services & set(slot.services) and slot.running]
             for slot in slots:
                 if slot.running:
-                    slot.running.terminate()
+                    (slot.running.interrupt if slot.name in self._topology.names else slot.running.terminate)()
             await self._wait_for(slots, min(seconds, max(0.0, deadline - time.monotonic())), hurry)
         hurry.cancel()
         for slot in self._slots.values():
@@ -194,8 +253,12 @@ class Supervisor:
             code = await slot.running.ended
             slot.running = None
             slot.state = "ended"
-            if self._stopping:
+            if self._stopping or not slot.wanted:
                 return
+            if slot.renewing:
+                slot.renewing = False
+                await self._replace(slot)
+                continue
             if slot.once and code == 0:
                 self._write_down()
                 return
@@ -212,10 +275,14 @@ class Supervisor:
             self._log.event(f"{slot.name} {explain(code)} and is started again in {delay:.2f} s", level="warning")
             self._write_down()
             await asyncio.sleep(delay)
-            slot.running = await self._start_again(slot)
-            slot.state = "running"
-            slot.restarts += 1
-            self._write_down()
+            await self._replace(slot)
+
+    async def _replace(self, slot: _Slot) -> None:
+        slot.running = await self._start_again(slot)
+        slot.state = "running"
+        slot.restarts += 1
+        slot.replaced.set()
+        self._write_down()
 
     async def _start_again(self, slot: _Slot) -> RunningProcess:
         """Start the process, once the machine has what that takes: memory, descriptors, process numbers."""

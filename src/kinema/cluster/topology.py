@@ -27,15 +27,49 @@ class Process(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The number at the end of the name, which the instances in the process take over."""
         return self.name.rpartition("-")[2]
 
+    @property
+    def group(self) -> str:
+        """The name without its number: what processes of one kind share."""
+        return self.name.rpartition("-")[0]
+
     def instance(self, service: str) -> str:
         """Return the name of this process's instance of a service."""
         return f"{service}-{self.number}"
 
 
+class Scale(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far the processes of one group (`cell` is cell-1, cell-2, ...) may grow beyond those of the topology.
+
+    `most` processes; `target` is the share of a core that each shall use (see autoscaling.py).
+    """
+
+    group: str
+    most: Annotated[int, msgspec.Meta(ge=1, le=99)]
+    target: Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)] = 0.6
+
+
 class Topology(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The processes of one region, in the order of their start."""
+    """The processes of one region, in the order of their start, and what may be added to them."""
 
     process: tuple[Process, ...]
+    scale: tuple[Scale, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all processes."""
+        return frozenset(process.name for process in self.process)
+
+    def group(self, name: str) -> tuple[Process, ...]:
+        """Return the processes of a group."""
+        return tuple(process for process in self.process if process.group == name)
+
+    def with_process(self, process: Process) -> "Topology":
+        """Return the same with one more process."""
+        return msgspec.structs.replace(self, process=(*self.process, process))
+
+    def without(self, name: str) -> "Topology":
+        """Return the same without a process."""
+        return msgspec.structs.replace(self, process=tuple(one for one in self.process if one.name != name))
 
     def carrying(self, service: str) -> tuple[Process, ...]:
         """Return the processes that carry a service."""
@@ -67,6 +101,11 @@ def check(topology: Topology) -> None:
             if process.instance(service) in instances:
                 raise BadInput(f"There would be two instances {process.instance(service)}; number the processes apart.")
             instances.add(process.instance(service))
+    for scale in topology.scale:
+        if not topology.group(scale.group):
+            raise BadInput(
+                f"There is no process {scale.group}-1 that {scale.group!r} could scale; name a group of processes."
+            )
     for service in NEEDED:
         if not topology.carrying(service):
             raise BadInput(f"No process carries {service}; add it to one.")

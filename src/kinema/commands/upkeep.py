@@ -1,4 +1,4 @@
-"""`kinema gc`, `catalog pin`, `keys rotate`, `openapi`: what an operator does now and then."""
+"""`kinema gc`, `catalog pin`, `keys rotate`, `openapi`, `autoscalers`: what an operator does now and then."""
 
 import json
 from pathlib import Path
@@ -55,3 +55,10 @@ def openapi(*, out: Annotated[Path, Parameter(help="The directory to write to; m
         if not path.exists() or path.read_bytes() != text:
             path.write_bytes(text)
         print(path)
+
+
+def autoscalers(*, data: Data = None) -> None:
+    """Print the HorizontalPodAutoscalers that do on Kubernetes what the region's topology says of scaling."""
+    from kinema.cluster import kubernetes, topology
+
+    print(kubernetes.autoscalers(topology.load(data_dir(data))), end="")

@@ -313,13 +313,17 @@ class Connection(asyncio.Protocol):
         """Whether nothing is being received or answered."""
         return self._current is None and not self._queue and not self._in_head and self._incoming is None
 
-    def drain(self) -> None:
-        """Close now if idle; a connection whose first request may be on its way gets a second for it."""
+    def drain(self, idle_seconds: float) -> None:
+        """Answer no more than what is under way. An idle connection is closed after `idle_seconds`, or after its next answer.
+
+        One whose first request may be on its way gets a second for it at least.
+        """
         self._keep_alive = self._at_start = False
         if not self.idle:
             return
-        if self.fresh:
-            self.deadline = min(self.deadline, self.server.now + 1.0)
+        patience = max(1.0, idle_seconds) if self.fresh else idle_seconds
+        if patience:
+            self.deadline = min(self.deadline, self.server.now + patience)
         else:
             self._finish_transport()
 

@@ -47,13 +47,21 @@ class Server:
             self.port = sock.getsockname()[1]
         self._sweep()
 
-    async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109 (it bounds the answers, not this coroutine)
-        """Stop accepting, let every answer that was begun end within `timeout` seconds, then cut what is left."""
+    async def drain(
+        self,
+        timeout: float = 5.0,  # noqa: ASYNC109 (it bounds the answers, not this coroutine)
+        idle_seconds: float = 0.0,
+    ) -> None:
+        """Stop accepting, let every answer that was begun end within `timeout` seconds, then cut what is left.
+
+        Idle connections may bring one more request for `idle_seconds`; its answer closes them. A client that sends at
+        the very moment at which an idle connection is closed loses its request (RFC 9112, 9.3.1), so a restart gives time.
+        """
         self.draining = True
         if self._listener is not None:
             self._listener.close()
         for connection in tuple(self.connections):
-            connection.drain()
+            connection.drain(idle_seconds)
         if self.connections:
             self._empty = asyncio.get_running_loop().create_future()
             await asyncio.wait((self._empty,), timeout=timeout)

@@ -47,12 +47,13 @@ class Merge:
         for answer in self._answers.values():
             for one in answer.instances:
                 key = (one.service, one.instance)
-                if key not in known or _started(one) >= _started(known[key]):
+                if key not in known or started(one) >= started(known[key]):
                     known[key] = one
         self._known = known
 
 
-def _started(instance: Instance) -> float:
+def started(instance: Instance) -> float:
+    """Return the Unix seconds at which an instance's process began; 0 when it does not say."""
     try:
         return float(instance.metadata.get(STARTED, ""))
     except ValueError:

@@ -48,13 +48,19 @@ class Registration:
         """Wait until a first registry knows this instance."""
         await self._registered.wait()
 
+    async def sign_off(self) -> None:
+        """Tell every registry that nobody shall call this instance any more; waits at most a second for each at once."""
+        if not self._tasks:
+            return
+        await self.close()
+        await asyncio.gather(*(self._sign_off(registry) for registry in self._registries))
+
     async def close(self) -> None:
-        """Sign off at every registry, so that nobody calls this instance any more; waits at most a second for each at once."""
+        """Stop the heartbeats; unless it signed off, the registries believe in this instance until its lease ends."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        await asyncio.gather(*(self._sign_off(registry) for registry in self._registries))
 
     async def _keep(self, registry: str) -> None:
         failures = 0

@@ -397,6 +397,20 @@ async def test_drain_lets_answers_end_closes_idle_connections_and_accepts_no_mor
             await asyncio.open_connection("127.0.0.1", server.port)
 
 
+async def test_a_patient_drain_answers_what_an_idle_connection_still_brings_and_closes_it_then():
+    async with serving(hello) as server, connected(server) as late, connected(server) as silent:
+        for pair in (late, silent):
+            await ask(*pair, GET % b"/")
+        draining = asyncio.create_task(server.drain(10, 1.0))
+        await until(lambda: server.draining)
+        head, body = await ask(*late, GET % b"/late")
+        assert body == b"/late"
+        assert b"connection: close" in head
+        assert await everything(late[0]) == b""
+        assert await everything(silent[0]) == b""
+        await draining
+
+
 async def test_drain_cuts_what_does_not_end_in_time():
     async with serving(lambda exchange: None) as server, connected(server) as (reader, writer):
         writer.write(GET % b"/")

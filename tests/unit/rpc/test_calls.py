@@ -73,7 +73,7 @@ async def test_a_clean_stop_leaves_at_once(tmp_path):
     async with fabric(tmp_path) as region:
         first = await region.upstream("s", answer(1), 1)
         started = time.monotonic()
-        await first.registration.close()
+        await first.registration.sign_off()
         await until(lambda: not addresses(region))
         assert time.monotonic() - started < 3
 
