@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from kinema.core.clock import Clock
     from kinema.core.keys import KeyRing
+    from kinema.core.metrics import Metrics
     from kinema.core.settings import Settings
     from kinema.core.stopping import Stop
     from kinema.http import Client, Handler
@@ -76,6 +77,7 @@ class Parts:
         client: Client,
         directory: Directory,
         rpc: Rpc,
+        metrics: Metrics,
     ) -> None:
         self.placement = placement
         self.data_dir = data_dir
@@ -85,6 +87,7 @@ class Parts:
         self.client = client
         self.directory = directory
         self.rpc = rpc
+        self.metrics = metrics
         self._blobs: Blobs | None = None
         self._sqls: list[Sql] = []
 
@@ -186,9 +189,8 @@ def run_placement(text: str | bytes) -> int:
     from kinema.core import log
 
     placement = msgspec.json.decode(text, type=Placement)
-    alone = len(placement.services) == 1
     log.configure(json=placement.as_json)
-    log.bind(service=placement.services[0] if alone else "cell", instance=placement.process)
+    log.bind(service=_name_of(placement), instance=placement.process)
     run, factory = _RUNNERS.get(placement.services[0], (run_cell, None))
     for library in ("alembic", "uvicorn"):
         logging.getLogger(library).setLevel(logging.WARNING)
@@ -225,7 +227,7 @@ async def run_cell(placement: Placement) -> None:
 
     stop, last = Stop().listen(), Stop()
     _raise_descriptor_limit()
-    async with _parts(placement) as parts, asyncio.TaskGroup() as group:
+    async with _parts(placement) as parts, _observed(parts), asyncio.TaskGroup() as group:
         others: list[asyncio.Task[None]] = []
         # All are built before the first one listens: what listens must answer, and building keeps the loop busy.
         apps = {service: SERVICES[service](f"{service}-{placement.number}", parts) for service in placement.services}
@@ -273,7 +275,7 @@ async def run_gateway(placement: Placement) -> None:
     from kinema.services.gateway.gateway import create_gateway
 
     stop = Stop().listen()
-    async with _parts(placement) as parts:
+    async with _parts(placement) as parts, _observed(parts):
         gateway = create_gateway(
             rpc=parts.rpc,
             keys=parts.keys,
@@ -293,7 +295,7 @@ async def run_edge(placement: Placement) -> None:
     from kinema.services.edge.node import create_edge
 
     stop = Stop().listen()
-    async with _parts(placement) as parts:
+    async with _parts(placement) as parts, _observed(parts):
         edge = create_edge(
             name=placement.process,
             directory=parts.data_dir / "cache" / placement.process,
@@ -313,7 +315,7 @@ async def run_encoding_worker(placement: Placement) -> None:
     from kinema.services.encoding.worker import run_worker
 
     stop = Stop().listen()
-    async with _parts(placement) as parts:
+    async with _parts(placement) as parts, _observed(parts):
 
         async def announce(title_id: str, publication: Publication) -> None:
             path = f"/v1/titles/{title_id}/publication"
@@ -401,20 +403,45 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
     from kinema.core import settings
     from kinema.core.clock import SystemClock
     from kinema.core.keys import KeyRing
+    from kinema.core.metrics import Metrics
     from kinema.http import Client
     from kinema.rpc.client import Rpc
     from kinema.rpc.directory import Directory
 
     data_dir = Path(placement.data_dir)
     clock, keys, client = SystemClock(), KeyRing(data_dir), Client()
+    metrics = Metrics(_name_of(placement))
     directory = Directory(placement.registries, client, keys, clock, placement.process)
     rpc = Rpc(directory, client, keys, clock, placement.process)
-    parts = Parts(placement, data_dir, settings.load(data_dir), keys, clock, client, directory, rpc)
+    parts = Parts(placement, data_dir, settings.load(data_dir), keys, clock, client, directory, rpc, metrics)
     await directory.start()
     try:
         yield parts
     finally:
         await parts.close()
+
+
+@asynccontextmanager
+async def _observed(parts: Parts) -> AsyncIterator[None]:
+    """Show what the process does for as long as the block runs."""
+    from kinema.observe.listener import MetricsPage
+    from kinema.observe.usage import UsageMeter
+
+    chosen, process = parts.settings, parts.placement.process
+    labels = {"region": chosen.region, "zone": chosen.zone}
+    meter = UsageMeter(parts.metrics)
+    page = MetricsPage(parts.metrics, parts.clock, parts.data_dir, process, labels)
+    await page.start()
+    try:
+        yield
+    finally:
+        await page.close()
+        meter.close()
+
+
+def _name_of(placement: Placement) -> str:
+    """Return what a process is called after: the one service that it carries, or `cell`."""
+    return placement.services[0] if len(placement.services) == 1 else "cell"
 
 
 @asynccontextmanager

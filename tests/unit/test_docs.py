@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from kinema.cli import app
+from kinema.core.metric_families import FAMILIES
 from kinema.core.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +34,12 @@ def test_every_heading_is_a_setting():
 
 def test_every_command_has_a_heading_and_every_heading_is_a_command():
     assert set(commands()) == headings("docs/parts/cli.md")
+
+
+def test_every_metric_is_documented_as_it_is():
+    rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \|", (ROOT / "docs/metrics.md").read_text(), re.MULTILINE)
+    documented = [(name, kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows]
+    assert documented == [(family.name, family.kind, family.labels) for family in FAMILIES]
 
 
 @pytest.mark.parametrize("page", [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
