@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kinema.core.clock import Clock
     from kinema.core.keys import KeyRing
     from kinema.core.metrics import Metrics
+    from kinema.core.properties import Properties
     from kinema.core.settings import Settings
     from kinema.core.stopping import Stop
     from kinema.http import Client, Handler
@@ -78,6 +80,7 @@ class Parts:
         directory: Directory,
         rpc: Rpc,
         metrics: Metrics,
+        properties: Properties,
     ) -> None:
         self.placement = placement
         self.data_dir = data_dir
@@ -88,6 +91,7 @@ class Parts:
         self.directory = directory
         self.rpc = rpc
         self.metrics = metrics
+        self.properties = properties
         self._blobs: Blobs | None = None
         self._sqls: list[Sql] = []
 
@@ -403,21 +407,33 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
     from kinema.core import settings
     from kinema.core.clock import SystemClock
     from kinema.core.keys import KeyRing
+    from kinema.core.log_level import follow_log_level
     from kinema.core.metrics import Metrics
+    from kinema.core.properties import Properties
+    from kinema.core.property_scope import Place
     from kinema.http import Client
     from kinema.rpc.client import Rpc
     from kinema.rpc.directory import Directory
+    from kinema.rpc.property_feed import PropertyFeed
 
     data_dir = Path(placement.data_dir)
+    chosen = settings.load(data_dir)
     clock, keys, client = SystemClock(), KeyRing(data_dir), Client()
     metrics = Metrics(_name_of(placement))
+    instances = tuple(f"{service}-{placement.number}" for service in placement.services)
+    place = Place(placement.process, placement.services, instances, chosen.zone, chosen.region)
+    properties = Properties(place, os.environ, clock)
+    feed = PropertyFeed(properties, data_dir, clock)
+    follow_log_level(properties)
     directory = Directory(placement.registries, client, keys, clock, placement.process)
     rpc = Rpc(directory, client, keys, clock, placement.process)
-    parts = Parts(placement, data_dir, settings.load(data_dir), keys, clock, client, directory, rpc, metrics)
+    parts = Parts(placement, data_dir, chosen, keys, clock, client, directory, rpc, metrics, properties)
     await directory.start()
+    await feed.start(rpc)
     try:
         yield parts
     finally:
+        await feed.close()
         await parts.close()
 
 
@@ -466,7 +482,7 @@ async def _registered(
         region=parts.settings.region,
         zone=parts.settings.zone,
         version=kinema.__version__,
-        metadata=metadata or {},
+        metadata={"process": placement.process} | (metadata or {}),
     )
     registration = Registration(instance, placement.registries, parts.client, parts.keys, parts.clock)
     await registration.start()

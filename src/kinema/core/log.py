@@ -18,8 +18,13 @@ def configure(*, json: bool, level: int = logging.INFO) -> None:
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # The standard library's loggers say which levels pass, so that it can change while everything runs (log_level.py).
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -37,7 +42,7 @@ def configure(*, json: bool, level: int = logging.INFO) -> None:
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """Return a logger that names its module."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(module=name)
+    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name, module=name)
     return logger
 
 

@@ -221,8 +221,7 @@ class Properties:
 
     def at(self, service: str, instance: str) -> "Properties":
         """Return the view of one service instance of this process, over the same layers."""
-        names = (instance, *self.place.instances[:1])
-        place = msgspec.structs.replace(self.place, instances=names, services=(service,))
+        place = msgspec.structs.replace(self.place, services=(service,), instances=(instance,))
         seen = object.__new__(Properties)
         seen._shared = self._shared
         seen._look_from(place)

@@ -7,9 +7,9 @@ Of the overrides of one property those count that match the place and have not e
 compared in this order, so that one for a service in a zone comes before one for the service. Among equals the one with the
 smaller percentage wins, so that 10 % of a service's instances can try a value that the others do not have yet.
 
-Which instances are the 10 %: each draws a number from 0 to 100 by hashing the property's name and its own, once and for
-all. A percentage that grows therefore only adds instances, none changes back and forth, and no two properties pick the
-same guinea pigs. With few instances it may be none of them; an override for an instance by name is the surer way then.
+Which instances are the 10 %: each process draws a number from 0 to 100 by hashing the property's name and its own, once
+and for all. A percentage that grows therefore only adds processes, none changes back and forth, and two properties do not
+pick the same ones. With few instances it may be none of them; an override for one by name is the surer way then.
 """
 
 import hashlib
@@ -49,13 +49,11 @@ class Override(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Who asks. A process that carries several services is all of them, under its own name and those of its instances.
+    """Who asks: a process with all the instances that it carries, or one of these. An instance answers to its process's name too."""
 
-    The first of `instances` is the name that draws for percentages.
-    """
-
-    instances: tuple[str, ...] = ()
+    process: str = ""
     services: tuple[str, ...] = ()
+    instances: tuple[str, ...] = ()
     zone: str = ""
     region: str = ""
 
@@ -65,17 +63,17 @@ def matches(override: Override, place: Place, now: float) -> bool:
     scope = override.scope
     return (
         (override.expires_at is None or now < override.expires_at)
-        and (not scope.instance or scope.instance in place.instances)
+        and (not scope.instance or scope.instance == place.process or scope.instance in place.instances)
         and (not scope.service or scope.service in place.services)
         and (not scope.zone or scope.zone == place.zone)
         and (not scope.region or scope.region == place.region)
-        and (scope.percent >= 100 or draw(override.name, place.instances[0] if place.instances else "") < scope.percent)
+        and (scope.percent >= 100 or draw(override.name, place.process) < scope.percent)
     )
 
 
-def draw(name: str, instance: str) -> float:
-    """Return the number from 0 up to 100 that an instance has drawn for a property."""
-    drawn = hashlib.sha256(f"{name}\n{instance}".encode()).digest()
+def draw(name: str, process: str) -> float:
+    """Return the number from 0 up to 100 that a process has drawn for a property."""
+    drawn = hashlib.sha256(f"{name}\n{process}".encode()).digest()
     return int.from_bytes(drawn[:8], "big") / 2**64 * 100
 
 

@@ -237,7 +237,7 @@ def test_a_refused_value_is_logged_once(caplog):
     assert len(said) == 1
 
 
-HERE = Place(("catalog-1", "cell-1"), ("catalog",), "a", "home")
+HERE = Place("cell-1", ("catalog",), ("catalog-1",), "a", "home")
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_a_percentage_takes_about_that_many_instances_and_growing_only_adds():
     for percent in (1, 10, 50, 100):
         taken = set()
         for name in names:
-            properties = Properties(Place((name,), ("catalog",)))
+            properties = Properties(Place(name, ("catalog",)))
             properties.replace_overrides([Override(COUNT.name, 9, Scope(percent=percent))])
             if properties[COUNT] == 9:
                 taken.add(name)
@@ -321,7 +321,7 @@ def test_two_properties_do_not_try_on_the_same_instances():
 
 def test_of_two_percentages_the_smaller_one_wins_where_both_hold():
     properties = Properties(HERE)
-    drawn = draw(COUNT.name, "catalog-1")
+    drawn = draw(COUNT.name, "cell-1")
     smaller, larger = Scope(percent=drawn + 1e-6), Scope(percent=99.999999)
     properties.replace_overrides([Override(COUNT.name, 8, larger), Override(COUNT.name, 9, smaller)])
     assert properties[COUNT] == 9
@@ -341,14 +341,16 @@ def test_an_override_ends_by_itself():
 
 
 def test_services_of_one_process_see_the_same_layers_from_their_own_places():
-    process = Properties(Place(("cell-1",), ("catalog", "playback"), "a", "home"))
+    process = Properties(Place("cell-1", ("catalog", "playback"), ("catalog-1", "playback-1"), "a", "home"))
     catalog, playback = process.at("catalog", "catalog-1"), process.at("playback", "playback-1")
     heard = []
     catalog.watch(COUNT, heard.append)
     process.replace_overrides([runtime(COUNT, 9, service="catalog")])
     assert (process[COUNT], catalog[COUNT], playback[COUNT], heard) == (9, 9, 5, [5, 9])
-    process.replace_overrides([runtime(COUNT, 8, instance="cell-1"), runtime(COUNT, 7, instance="playback-1")])
+    process.replace_overrides([runtime(COUNT, 8, instance="cell-1"), runtime(COUNT, 7, service="playback")])
     assert (process[COUNT], catalog[COUNT], playback[COUNT]) == (8, 8, 8)
+    process.replace_overrides([runtime(COUNT, 7, instance="playback-1")])
+    assert (process[COUNT], catalog[COUNT], playback[COUNT]) == (7, 5, 7)
 
 
 @pytest.mark.parametrize(
