@@ -196,7 +196,7 @@ def _play_bar(
 
 
 def still(stage: Stage) -> Picture:
-    """A bare, stained card; on the poster the words stand upright in it."""
+    """A bare, stained card; words stand in the poster alone, as the pages lay the title over a billboard."""
     picture = _frame_lines(stage.height, stage.width) * 0.9
     picture = picture + (clouds(stage.height, stage.width, stage.rng("stain"), 1.5) - 0.25) * 0.22
     if stage.height > stage.width:
@@ -204,11 +204,6 @@ def still(stage: Stage) -> Picture:
         lines = letter("A comedy in one reel\n\nThe pictures are lost", stage.width * 0.026, Ink(0.11, 0.45, 2.2))
         blend(words, lines.mask(), 0.5, 0.66, rgb("#ffffff"))
         picture = np.maximum(picture, words[..., 0] * 0.85)
-    else:
-        goat = letter('"It is not\nmy goat."', stage.height * 0.085, _WORDS)
-        words = np.zeros((stage.height, stage.width, 3), np.float32)
-        blend(words, goat.mask(), 0.64, 0.42, rgb("#ffffff"))
-        picture = np.maximum(picture, words[..., 0])
     return np.asarray(_SEPIA[(np.clip(picture, 0, 1) * 255).astype(np.int32)], np.float32)
 
 
