@@ -6,9 +6,10 @@ from kinema.http.errors import ConnectFailed, ConnectionLost, Disconnected, Pool
 from kinema.http.exchange import Exchange
 from kinema.http.headers import Fields, Headers, encode_fields, end_to_end
 from kinema.http.heads import Head, encode_head
-from kinema.http.limits import ClientLimits, Limits
+from kinema.http.limits import ClientLimits, Limits, TunnelLimits
 from kinema.http.server import Handler, Server
 from kinema.http.tasks import spawn
+from kinema.http.tunnel import Tunnel
 
 __all__ = [
     "Call",
@@ -30,6 +31,8 @@ __all__ = [
     "Server",
     "Sink",
     "TimedOut",
+    "Tunnel",
+    "TunnelLimits",
     "Upload",
     "encode_fields",
     "encode_head",

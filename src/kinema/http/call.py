@@ -11,6 +11,7 @@ from kinema.http.headers import Fields, Headers, encode_fields
 if TYPE_CHECKING:
     from kinema.http.outbound import Outbound
     from kinema.http.pool import Pool
+    from kinema.http.tunnel import Tunnel
 
 # Methods that may be sent again when a kept connection turns out to be closed (RFC 9110, 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
@@ -52,6 +53,8 @@ class Call:
 
     on_writable: Callable[[], None] | None = None
     """Called when `write` returned False and more may be written."""
+    on_upgrade: "Callable[[Headers, Tunnel], None] | None" = None
+    """Called instead of the sink when the answer to a request with `upgrade` is 101: with its fields, and the connection."""
 
     connection: "Outbound | None" = None
     done = False
@@ -162,7 +165,9 @@ class Call:
             self.sink.on_error(error)
 
 
-def encode_request(method: str, target: str, headers: Fields | bytes, host: str, body: bytes | Upload) -> bytes:
+def encode_request(
+    method: str, target: str, headers: Fields | bytes, host: str, body: bytes | Upload, upgrade: bytes = b""
+) -> bytes:
     """Return a request head. Raises ValueError when target or a field would break it apart, or sets the framing.
 
     `headers` that are bytes are lines of `encode_fields`, without Host.
@@ -179,4 +184,10 @@ def encode_request(method: str, target: str, headers: Fields | bytes, host: str,
         framing = _CHUNKED if body.length is None else b"content-length: %d\r\n\r\n" % body.length
     elif body or method in _WITH_BODY:
         framing = b"content-length: %d\r\n\r\n" % len(body)
+    if upgrade:
+        if framing != b"\r\n" or not upgrade.replace(b"-", b"").isalnum():
+            raise ValueError(
+                f"A request with a body cannot be upgraded, and {upgrade!r} must be the name of a protocol."
+            )
+        framing = b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % upgrade
     return start.encode("ascii") + block + framing

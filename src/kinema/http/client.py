@@ -13,8 +13,10 @@ from kinema.http.errors import TimedOut
 from kinema.http.headers import Fields, Headers
 from kinema.http.limits import ClientLimits
 from kinema.http.pool import Pool
+from kinema.http.tunnel import Tunnel
 
 NEVER = float("inf")
+_TUNNEL_SWEEP_SECONDS = 1.0  # their limits are far longer than those of calls
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -31,7 +33,9 @@ class Client:
     def __init__(self, limits: ClientLimits | None = None) -> None:
         self.limits = limits or ClientLimits()
         self.active: set[Call] = set()
+        self.tunnels: set[Tunnel] = set()
         self.now = 0.0
+        self._tunnels_swept = 0.0
         self._pools: dict[str, Pool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -46,18 +50,20 @@ class Client:
         *,
         body: bytes | Upload = b"",
         timeout: float | None = 30.0,
+        upgrade: bytes = b"",
     ) -> Call:
         """Send a request and return at once; `sink` hears of the answer, never before this method has returned.
 
         `origin` is "host:port" or "unix:/path"; `timeout` in seconds covers everything up to the last byte of the answer
         (see `Call.expire_in`). A GET, HEAD, PUT, DELETE or OPTIONS with a whole body is sent a second time if a kept
         connection turns out to have been closed before it answered anything. `headers` may be the lines that
-        `encode_fields` made. Raises ValueError for a request that cannot be written down.
+        `encode_fields` made. `upgrade` names a protocol to offer; set `Call.on_upgrade`, which is called if the answer is
+        101, while any other answer goes to the sink. Raises ValueError for a request that cannot be written down.
         """
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = Pool(self, origin)
-        head = encode_request(method, target, headers, pool.host, body)
+        head = encode_request(method, target, headers, pool.host, body, upgrade)
         if self._timer is None:
             self.watch()
         call = Call(pool, method, head, body, sink, self.deadline_in(timeout))
@@ -110,6 +116,8 @@ class Client:
         """Cancel every call and close every connection."""
         for call in tuple(self.active):
             call.cancel()
+        for tunnel in tuple(self.tunnels):
+            tunnel.abort()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -124,6 +132,10 @@ class Client:
     def deadline_in(self, seconds: float | None) -> float:
         """Return the loop's time, coarse by one sweep, in this many seconds."""
         return NEVER if seconds is None else self.now + seconds
+
+    def release(self, ended: Tunnel) -> None:
+        """Forget a tunnel that has ended."""
+        self.tunnels.discard(ended)
 
     def keep(self, task: asyncio.Task[None]) -> None:
         """Hold a task until it ends."""
@@ -145,8 +157,12 @@ class Client:
                 call.fail(TimedOut(f"{call.pool.origin} did not answer {call.method} in time."))
         for pool in self._pools.values():
             pool.expire(self.now)
+        if self.tunnels and self.now - self._tunnels_swept >= _TUNNEL_SWEEP_SECONDS:
+            self._tunnels_swept = self.now
+            for tunnel in tuple(self.tunnels):
+                tunnel.sweep(self.now)
         self._timer = None
-        if self.active or any(pool.busy for pool in self._pools.values()):
+        if self.active or self.tunnels or any(pool.busy for pool in self._pools.values()):
             self.watch()
 
 

@@ -19,6 +19,7 @@ from kinema.http.exchange import Exchange
 from kinema.http.headers import Headers
 from kinema.http.heads import JOIN_BYTES, Body, Head, encode_head
 from kinema.http.known import KnownHead
+from kinema.http.tunnel import Tunnel, take_over
 
 if TYPE_CHECKING:
     from kinema.http.server import Server
@@ -39,6 +40,9 @@ class Connection(asyncio.Protocol):
 
     _current: Exchange | None = None
     _incoming: Exchange | None = None
+    _offer: Exchange | None = (
+        None  # a request that offers to change the protocol, until the parser has stopped behind it
+    )
     _in_head = False
     _at_start = True  # the next byte is the first of a request, and such a request may be taken
     _last_known: KnownHead | None = None
@@ -113,6 +117,8 @@ class Connection(asyncio.Protocol):
         self._parse(data)
 
     def _parse(self, data: bytes) -> None:
+        if self._current is not None and self._current.offers:
+            self._current.offers = b""  # who asks for another protocol waits for the answer (RFC 6455, 4.1)
         whole = self._at_start
         self._at_start = False
         self._fed = self._head_bytes + len(data)
@@ -123,8 +129,9 @@ class Connection(asyncio.Protocol):
                 self._parser.feed_data(rest)
                 break
             except httptools.HttpParserUpgrade as upgrade:
-                # Upgrades are not offered, so the request is a plain one; what follows it is the next.
+                # Unless the handler takes the offer, the request is a plain one; what follows it is the next.
                 rest = memoryview(data)[len(data) - len(rest) + upgrade.args[0] :]
+                self._take_offer(followed=bool(rest))
                 if not rest or self._closing:
                     break
             except httptools.HttpParserError as error:
@@ -200,8 +207,15 @@ class Connection(asyncio.Protocol):
             return
         if b"content-length" in fields or b"transfer-encoding" in fields:
             self._expect_body(exchange, fields)
+        elif b"upgrade" in fields and self._parser.should_upgrade():
+            self._offer = exchange
+            return
         elif self.can_chunk:
             self._plain = exchange.headers
+        self._accept(exchange)
+
+    def _accept(self, exchange: Exchange) -> None:
+        """Hand a request on, now or after those before it."""
         if self._current is None and not self.write_paused:
             self._current = exchange
             self._handle(exchange)
@@ -290,6 +304,22 @@ class Connection(asyncio.Protocol):
         elif self._incoming is exchange:
             self.update_reading()
 
+    def upgrade(self, head: Head, protocol: bytes) -> Tunnel:
+        """Answer 101 and leave the connection to a tunnel; this object is done with."""
+        self._closing = True
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
+        tunnel = take_over(self.transport, self.server, self.limits.tunnel)
+        tunnel.write_paused = self.write_paused
+        self.server.hand_over(self, tunnel)
+        tunnel.write(b"%bconnection: upgrade\r\nupgrade: %b\r\n\r\n" % (head.block, protocol))
+        return tunnel
+
+    def close_after_this(self) -> None:
+        """Let the present answer be the last."""
+        self._keep_alive = False
+
     def send_continue(self) -> None:
         """Ask a client that waits with its body to send it."""
         self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -376,6 +406,19 @@ class Connection(asyncio.Protocol):
         self._keep_alive = self._parser.should_keep_alive() and not self.server.draining
         self.fresh = False
         return Exchange(self, method, url.decode("ascii"), Headers(fields, self._more))
+
+    def _take_offer(self, *, followed: bool) -> None:
+        """Hand on a request that offers another protocol, now that the parser has stopped behind it.
+
+        Only a GET in HTTP/1.1 with nothing behind it can be upgraded: what a client sends before it is answered would
+        otherwise be read as a request by one party and as the other protocol by the next.
+        """
+        exchange, self._offer = self._offer, None
+        if exchange is None:
+            return
+        if not followed and exchange.method == "GET" and self.can_chunk:
+            exchange.offers = (exchange.headers.get(b"upgrade") or b"").lower()
+        self._accept(exchange)
 
     def _expect_body(self, exchange: Exchange, fields: dict[bytes, bytes]) -> None:
         if b"transfer-encoding" in fields:

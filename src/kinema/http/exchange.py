@@ -14,11 +14,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kinema.core import problem
-from kinema.core.errors import KinemaError, TooLarge
+from kinema.core.errors import BadInput, KinemaError, TooLarge
 from kinema.core.log import get_logger
 from kinema.http.errors import Disconnected
 from kinema.http.headers import Fields, Headers
 from kinema.http.heads import Body, Head, encode_head
+from kinema.http.tunnel import Tunnel
 
 if TYPE_CHECKING:
     from kinema.http.connection import Connection
@@ -46,6 +47,8 @@ class Exchange:
 
     complete = True  # the whole request has arrived
     expects = False  # the client waits for 100 Continue
+    offers = b""
+    """The protocols that the client offers to change to (its Upgrade field in lower case); empty when none can be taken."""
     declared: int | None = 0  # Content-Length; None when chunked
     _on_data: Callable[[bytes], None] | None = None
     _on_end: Callable[[], None] | None = None
@@ -223,6 +226,27 @@ class Exchange:
             self._connection.transport.write(b"0\r\n\r\n")
         self._state = DONE
         self._connection.response_done(self)
+
+    def upgrade(self, head: Head, protocol: bytes) -> Tunnel:
+        """Answer 101 with the fields of `head` and go over to `protocol`; the connection is the returned tunnel from now on.
+
+        Set the tunnel's callbacks before returning to the event loop; those of the exchange are not called any more. Raises
+        BadInput when the client did not offer the protocol, or has sent more before it was answered.
+        """
+        if self._state:
+            raise RuntimeError(f"{self.method} {self.path} is already being answered.")
+        if protocol not in [one.strip() for one in self.offers.split(b",")]:
+            raise BadInput(
+                f"The connection cannot change to {protocol.decode('ascii', 'replace')}: ask for it by Upgrade and "
+                "Connection: upgrade, with GET in HTTP/1.1, and send nothing more before the answer."
+            )
+        self._state = DONE
+        self.on_disconnect = self.on_writable = None
+        return self._connection.upgrade(head, protocol)
+
+    def close_after_this(self) -> None:
+        """End the connection after this answer; say so before the answer is begun."""
+        self._connection.close_after_this()
 
     def abort(self) -> None:
         """Cut the connection: the only honest end of an answer that was started and cannot be completed."""

@@ -3,6 +3,19 @@
 import msgspec
 
 
+class TunnelLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Limits of a connection that was upgraded (see tunnel.py), on either side."""
+
+    idle_seconds: float = 300.0
+    """Time without one byte either way; WebSockets ping each other far more often."""
+    send_seconds: float = 60.0
+    """Longest time in which the other side takes not one byte of what waits for it."""
+    ended_seconds: float = 10.0
+    """How long one direction may go on after the other has ended."""
+    write_high_bytes: int = 64 * 1024
+    """Unsent bytes above which `Tunnel.write` returns False."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Limits of a server on each of its connections."""
 
@@ -36,6 +49,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """How often the times above are looked at; they are this coarse."""
     write_high_bytes: int = 256 * 1024
     """Unsent bytes above which `Exchange.write` returns False."""
+    tunnel: TunnelLimits = TunnelLimits()
+    """Limits of a connection after an upgrade; it still counts among `connections`."""
 
 
 class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,5 +72,7 @@ class ClientLimits(msgspec.Struct, frozen=True, kw_only=True):
     """Largest response body that `fetch` holds in memory."""
     stream_bytes: int = 512 * 1024
     """Body bytes that `stream` holds for a slow reader before the socket is read no further."""
+    tunnel: TunnelLimits = TunnelLimits()
+    """Limits of a connection after an upgrade; it no longer counts among `connections`."""
     sweep_seconds: float = 0.05
     """How often time-outs and idle connections are looked at; they are this coarse."""

@@ -43,6 +43,7 @@ class Outbound(asyncio.Protocol):
     _keep_alive = False
     _write_paused = False
     _fault: KinemaError | None = None
+    _switched: Headers | None = None  # fields of a 101 that was asked for
 
     def __init__(self, pool: "Pool") -> None:
         self._pool = pool
@@ -125,7 +126,10 @@ class Outbound(asyncio.Protocol):
             if self._fault is None and not self._finished:
                 self._fault = ResponseInvalid(f"{self._pool.origin} sent what is not an HTTP/1.1 response: {error}.")
             self._extra = True
-        except httptools.HttpParserUpgrade:
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._switched is not None and self._fault is None:
+                self._hand_over(self._switched, data[upgrade.args[0] :])
+                return
             self._fault = ResponseInvalid(f"{self._pool.origin} changed the protocol without being asked.")
         if not self._head_seen and self._head_bytes > self._limits.head_bytes and self._fault is None:
             self._fault = ResponseInvalid(
@@ -190,6 +194,8 @@ class Outbound(asyncio.Protocol):
         status = self._parser.get_status_code()
         if 100 <= status < 200:
             self._skipping = True
+            if status == 101 and call.on_upgrade is not None and self._parser.should_upgrade():
+                self._switched = Headers(self._fields, self._more)
             return
         self._head_seen = True
         fields = self._fields
@@ -237,6 +243,28 @@ class Outbound(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 (any mistake of the receiver ends its own call only)
             _log.exception("the receiver of a response failed", origin=self._pool.origin)
             self._fault = ResponseInvalid(f"The response of {self._pool.origin} could not be taken: {error}.")
+
+    def _hand_over(self, headers: Headers, rest: bytes) -> None:
+        """The origin has changed the protocol as it was asked to: leave the connection to a tunnel, and that to the caller."""
+        call, self.call = self.call, None
+        if call is None or call.on_upgrade is None:
+            self.transport.abort()
+            return
+        call.connection = None
+        call.done = True
+        self._pool.settled(call)
+        if not self._reading:
+            self._reading = True
+            self.transport.resume_reading()
+        tunnel = self._pool.hand_over(self)
+        try:
+            call.on_upgrade(headers, tunnel)
+        except Exception:  # noqa: BLE001 (as in _tell)
+            _log.exception("the receiver of an upgraded connection failed", origin=self._pool.origin)
+            tunnel.abort()
+            return
+        if rest:
+            tunnel.data_received(rest)
 
     def _begin_upload(self, call: Call) -> None:
         for chunk in call.take_pending():

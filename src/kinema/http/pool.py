@@ -8,6 +8,7 @@ from kinema.http.call import Call
 from kinema.http.errors import ConnectFailed, PoolFull
 from kinema.http.limits import ClientLimits
 from kinema.http.outbound import Outbound
+from kinema.http.tunnel import Tunnel, take_over
 
 if TYPE_CHECKING:
     from kinema.http.client import Client
@@ -108,6 +109,14 @@ class Pool:
     def settled(self, call: Call) -> None:
         """A call is over."""
         self._client.active.discard(call)
+
+    def hand_over(self, connection: Outbound) -> Tunnel:
+        """A connection was upgraded: it leaves the pool, whose place is free for others, and becomes a tunnel."""
+        self.closed(connection)
+        tunnel = take_over(connection.transport, self._client, self.limits.tunnel)
+        self._client.tunnels.add(tunnel)
+        self._client.watch()
+        return tunnel
 
     def closed(self, connection: Outbound) -> None:
         """A connection is gone; its place is for whoever still waits."""

@@ -10,6 +10,7 @@ from kinema.http.exchange import Exchange
 from kinema.http.heads import Tails
 from kinema.http.known import KnownBlocks
 from kinema.http.limits import Limits
+from kinema.http.tunnel import Tunnel
 
 Handler = Callable[[Exchange], None]
 
@@ -25,7 +26,7 @@ class Server:
         self.limits = limits or Limits()
         self.tails = Tails()
         self.known = KnownBlocks(self.limits)
-        self.connections: set[Connection] = set()
+        self.connections: set[Connection | Tunnel] = set()
         self.draining = False
         self.now = 0.0
         self.idle_deadline = 0.0
@@ -75,7 +76,12 @@ class Server:
         self.connections.add(connection)
         return len(self.connections) <= self.limits.connections
 
-    def release(self, connection: Connection) -> None:
+    def hand_over(self, connection: Connection, tunnel: Tunnel) -> None:
+        """A connection was upgraded; the tunnel takes its place."""
+        self.connections.add(tunnel)
+        self.connections.discard(connection)
+
+    def release(self, connection: Connection | Tunnel) -> None:
         """Forget a closed connection."""
         self.connections.discard(connection)
         if not self.connections and self._empty is not None and not self._empty.done():
