@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kinema.core.metrics import Metrics
     from kinema.core.properties import Properties
     from kinema.core.settings import Settings
+    from kinema.core.spans import Spans
     from kinema.core.stopping import Stop
     from kinema.http import Client, Handler
     from kinema.model.members import MemberRole
@@ -80,6 +81,7 @@ class Parts:
         directory: Directory,
         rpc: Rpc,
         metrics: Metrics,
+        spans: Spans,
         properties: Properties,
     ) -> None:
         self.placement = placement
@@ -91,6 +93,7 @@ class Parts:
         self.directory = directory
         self.rpc = rpc
         self.metrics = metrics
+        self.spans = spans
         self.properties = properties
         self._blobs: Blobs | None = None
         self._sqls: list[Sql] = []
@@ -252,12 +255,17 @@ async def serve_app(service: str, app: Litestar, placement: Placement, parts: Pa
     """Serve one service instance with uvicorn, registered while it answers. Raises Unavailable when it ends by itself."""
     from kinema.core import log
     from kinema.core.errors import Unavailable
+    from kinema.core.spans import SpanContext, current
+    from kinema.rpc.observed import observed
     from kinema.rpc.service import make_server
 
     instance = f"{service}-{placement.number}"
     log.bind(service=service, instance=instance)
+    current.set(SpanContext("", "", service, instance))  # what the service does of its own accord
     listener = _listener(placement, service)
-    server = make_server(app, graceful_seconds=int(DRAIN_SECONDS))
+    server = make_server(
+        observed(app, service, instance, parts.metrics, parts.spans), graceful_seconds=int(DRAIN_SECONDS)
+    )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name=f"serve {instance}")
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn tells it by this flag alone
@@ -411,6 +419,7 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
     from kinema.core.metrics import Metrics
     from kinema.core.properties import Properties
     from kinema.core.property_scope import Place
+    from kinema.core.spans import Spans
     from kinema.http import Client
     from kinema.rpc.client import Rpc
     from kinema.rpc.directory import Directory
@@ -419,15 +428,15 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
     data_dir = Path(placement.data_dir)
     chosen = settings.load(data_dir)
     clock, keys, client = SystemClock(), KeyRing(data_dir), Client()
-    metrics = Metrics(_name_of(placement))
+    metrics, spans = Metrics(_name_of(placement)), Spans(clock, _name_of(placement), placement.process)
     instances = tuple(f"{service}-{placement.number}" for service in placement.services)
     place = Place(placement.process, placement.services, instances, chosen.zone, chosen.region)
     properties = Properties(place, os.environ, clock)
     feed = PropertyFeed(properties, data_dir, clock)
     follow_log_level(properties)
     directory = Directory(placement.registries, client, keys, clock, placement.process)
-    rpc = Rpc(directory, client, keys, clock, placement.process)
-    parts = Parts(placement, data_dir, chosen, keys, clock, client, directory, rpc, metrics, properties)
+    rpc = Rpc(directory, client, keys, clock, placement.process, metrics, spans)
+    parts = Parts(placement, data_dir, chosen, keys, clock, client, directory, rpc, metrics, spans, properties)
     await directory.start()
     await feed.start(rpc)
     try:

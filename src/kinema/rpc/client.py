@@ -10,21 +10,24 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
+from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, Unavailable
 from kinema.core.identity import Identity, seal
 from kinema.core.keys import KeyRing
+from kinema.core.metrics import Metrics
 from kinema.core.problem import error_of
+from kinema.core.spans import SpanContext, Spans
 from kinema.http import Client, ConnectFailed, Response, TimedOut
 from kinema.http.errors import ResponseInvalid
 from kinema.model.discovery import Instance
 from kinema.resilience import Deadline, FullJitter, RetryBudget
 from kinema.resilience.deadline import HEADER as DEADLINE
-from kinema.rpc import trace
 from kinema.rpc.badge import IDENTITY, Badge
 from kinema.rpc.balance import Balancer
 from kinema.rpc.directory import Directory
 from kinema.rpc.retry import retryable_error, retryable_status
+from kinema.rpc.templates import route_of
 
 T = TypeVar("T")
 
@@ -32,9 +35,21 @@ _STARTING_SECONDS = 2.0  # how long a call waits for a first instance of a servi
 
 
 class Rpc:
-    """Calls services by name. `name` is the calling instance; it signs calls that are made on nobody's behalf."""
+    """Calls services by name. `name` is the calling instance; it signs calls that are made on nobody's behalf.
 
-    def __init__(self, directory: Directory, client: Client, keys: KeyRing, clock: Clock, name: str) -> None:
+    Each attempt is counted in `metrics` and is a span of the caller's trace.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        client: Client,
+        keys: KeyRing,
+        clock: Clock,
+        name: str,
+        metrics: Metrics | None = None,
+        spans: Spans | None = None,
+    ) -> None:
         self.directory = directory
         self.client = client
         self.balancer = Balancer(directory, clock)
@@ -42,6 +57,8 @@ class Rpc:
         self._keys = keys
         self._clock = clock
         self._badge = Badge(name, keys, clock)
+        self.metrics = metrics or Metrics(name)
+        self.spans = spans or Spans(clock, name, name)
         self._backoff = FullJitter(base=0.02, most=0.2)
 
     @overload
@@ -150,17 +167,26 @@ class Rpc:
         deadline: Deadline,
     ) -> Response:
         left = deadline.remaining
-        headers = [*fields, (DEADLINE, deadline.header())]
+        context, span_id = self._context(), tracing.new_span_id()
+        headers = [*fields, *tracing.fields(context, span_id), (DEADLINE, deadline.header())]
+        began, status = self.spans.now(), 0
         self.balancer.begin(instance.address)
         try:
             answer = await self.client.fetch(instance.address, method, path, headers, body, timeout=left)
-        except ConnectFailed:
+            status = answer.status
+        except ConnectFailed as error:
+            status = error.status
             self.balancer.refused(instance.address)
             raise
         except TimedOut as error:
+            status = error.status
             raise TimedOut(f"{instance.service} did not answer {method} {path} within {left:.1f} s.") from error
+        except KinemaError as error:
+            status = error.status
+            raise
         finally:
             self.balancer.end(instance.address)
+            self._record(context, span_id, instance, route_of(method, path), began, status)
         self.balancer.answered(instance.address)
         return answer
 
@@ -172,10 +198,24 @@ class Rpc:
             fields.append(self._badge.header())
         else:
             fields.append((IDENTITY, seal(identity, self._keys).encode()))
-        fields.append((trace.HEADER, trace.traceparent(trace.current_trace_id())))
         if body and not any(name == b"content-type" for name, _ in headers):
             fields.append((b"content-type", b"application/json"))
         return fields
+
+    def _context(self) -> SpanContext:
+        """Return what the call is part of; a call that nobody waits for is a trace of its own that is not recorded."""
+        found = self.spans.context()
+        if found.trace_id:
+            return found
+        return SpanContext(tracing.new_trace_id(), "", found.service, found.instance, sampled=False)
+
+    def _record(
+        self, context: SpanContext, span_id: str, instance: Instance, route: str, began: float, status: int
+    ) -> None:
+        red = self.metrics.red("client", route, instance.service, service=context.service)
+        red.record(self.spans.now() - began, status, context.trace_id if context.sampled else "")
+        facts = {"peer.service": instance.service, "server.address": instance.address}
+        self.spans.record(context, span_id, route, "client", began, status, facts)
 
     def _again(self, service: str, tried: list[str]) -> bool:
         """Whether another instance is there to be tried, and the budget allows it."""

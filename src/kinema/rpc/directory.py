@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 
+from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, Unavailable
 from kinema.core.keys import KeyRing
@@ -12,8 +13,6 @@ from kinema.http import Client
 from kinema.model.discovery import Instance, Registry
 from kinema.rpc.badge import Badge
 from kinema.rpc.merge import Merge
-from kinema.rpc.trace import HEADER as TRACEPARENT
-from kinema.rpc.trace import new_trace_id, traceparent
 
 PATH = "/v1/registry"
 _REFRESH_SECONDS = 1.0
@@ -119,7 +118,10 @@ class Directory:
             pause.cancel()
 
     async def _ask(self, registry: str, etag: bytes) -> bytes:
-        headers = [self._badge.header(), (TRACEPARENT, traceparent(new_trace_id()))]
+        headers = [
+            self._badge.header(),
+            (tracing.TRACEPARENT, tracing.header(tracing.new_trace_id(), tracing.new_span_id(), sampled=False)),
+        ]
         if etag:
             headers.append((b"if-none-match", etag))
         answer = await self._client.fetch(registry, "GET", PATH, headers, timeout=_ANSWER_SECONDS)

@@ -26,6 +26,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Guard, LifespanHook
 
 from kinema.core import identity as identities
 from kinema.core import log, problem
+from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import DeadlineExceeded, KinemaError, Unauthenticated, Unavailable
 from kinema.core.identity import Identity, Role
@@ -254,7 +255,7 @@ def _trace_and_deadline(service: str, instance: str) -> Callable[[ASGIApp], ASGI
                 await app(scope, receive, send)
                 return
             headers = dict(scope["headers"])
-            log.bind(service=service, instance=instance, trace_id=_trace_id(headers.get(b"traceparent", b"")))
+            log.bind(service=service, instance=instance, trace_id=_trace_id(headers.get(tracing.TRACEPARENT)))
             milliseconds = headers.get(DEADLINE_HEADER.encode(), b"")
             await _within(milliseconds, app(scope, receive, send))
 
@@ -274,7 +275,7 @@ async def _within(milliseconds: bytes, work: Awaitable[None]) -> None:
         raise DeadlineExceeded("The caller's deadline passed while the request was worked on.") from error
 
 
-def _trace_id(traceparent: bytes) -> str:
-    """Return the trace id of a W3C traceparent header (version-traceid-parent-flags), or an empty text."""
-    parts = traceparent.split(b"-")
-    return parts[1].decode("ascii", "replace") if len(parts) == 4 and len(parts[1]) == 32 else ""
+def _trace_id(traceparent: bytes | None) -> str:
+    """Return the id of the trace that the request belongs to, or an empty text."""
+    found = tracing.current.get() or tracing.parse(traceparent)
+    return found.trace_id if found else ""

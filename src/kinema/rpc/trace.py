@@ -3,8 +3,6 @@
 import random
 import re
 
-import structlog
-
 HEADER = b"traceparent"
 _FORM = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 _NO_TRACE = "0" * 32
@@ -32,9 +30,3 @@ def trace_id_of(traceparent: bytes | None) -> str | None:
 def traceparent(trace_id: str) -> bytes:
     """Return a header value for a call inside this trace: a new span id, sampled."""
     return f"00-{trace_id}-{random.getrandbits(64) or 1:016x}-01".encode()
-
-
-def current_trace_id() -> str:
-    """Return the trace id that the request being served was bound to (`core.log.bind`), or a new one."""
-    bound = structlog.contextvars.get_contextvars().get("trace_id")
-    return bound if isinstance(bound, str) and bound else new_trace_id()
