@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 SECONDS = 30.0
 
@@ -65,8 +66,12 @@ class CacheServer:
             self._process = None
 
     def pause(self) -> None:
-        """Let it hang: the kernel goes on taking connections for it."""
+        """Let it hang: the kernel goes on taking connections for it. When this returns, all of its threads stand still."""
         os.kill(self.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + SECONDS
+        while any(_state(thread) != "T" for thread in Path(f"/proc/{self.pid}/task").iterdir()):
+            assert time.monotonic() < deadline, f"{self.name} cannot be paused"
+            time.sleep(0.001)
 
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
@@ -86,6 +91,10 @@ class CacheServer:
                     return self._process.poll() is None
             time.sleep(0.02)
         return False
+
+
+def _state(thread: Path) -> str:
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _said(sock: socket.socket, until: bytes) -> bytes:

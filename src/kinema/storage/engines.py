@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kinema.core.errors import BadInput
-from kinema.storage.ports import Blobs, Sql
+from kinema.storage.ports import Blobs, Cache, Sql
 
 BLOBS = {
     "": "kinema.storage.blobs_files:open_files",
@@ -19,6 +19,15 @@ BLOBS = {
 SQL = {
     "": "kinema.storage.sql_sqlite:open_sqlite",
     "postgresql": "kinema.storage.sql_postgres:open_postgres",
+}
+CACHES = {
+    "": "kinema.storage.cache_memory:open_memory",
+    "memory": "kinema.storage.cache_memory:open_memory",
+    "redis": "kinema.storage.cache_redis:open_redis",
+    "rediss": "kinema.storage.cache_redis:open_redis",
+    "valkey": "kinema.storage.cache_redis:open_redis",
+    "valkeys": "kinema.storage.cache_redis:open_redis",
+    "memcached": "kinema.storage.cache_memcached:open_memcached",
 }
 
 
@@ -32,6 +41,12 @@ def open_sql(data_dir: Path, url: str, service: str) -> Sql:
     """The database of one service: SQLite in `<data_dir>/sql/<service>.db`, or a schema of `postgresql://...`."""
     sql: Sql = _opener(SQL, url, "sql_url")(data_dir, url, service)
     return sql
+
+
+def open_cache(data_dir: Path, url: str = "") -> Cache:
+    """One cache: in this process, or `redis://`, `rediss://`, `valkey://`, `valkeys://` or `memcached://host:port`."""
+    cache: Cache = _opener(CACHES, url, "cache_url")(data_dir, url)
+    return cache
 
 
 def _opener(table: dict[str, str], url: str, setting: str) -> Callable[..., Any]:

@@ -1,6 +1,6 @@
-"""The storage ports: what services may ask of blobs and of SQL, whatever engine is behind.
+"""The storage ports: what services may ask of blobs, of SQL and of a cache, whatever engine is behind.
 
-Both ports have one contract suite each (`tests/contract/`) that runs on every engine, so what is written
+Each port has one contract suite (`tests/contract/`) that runs on every engine, so what is written
 here holds on a laptop's file system and SQLite as much as on S3 and PostgreSQL.
 
 Errors are those of `core.errors`: `NotFound`, `AlreadyExists` (a `Conflict`), `BadInput` for a malformed key,
@@ -8,22 +8,27 @@ Errors are those of `core.errors`: `NotFound`, `AlreadyExists` (a `Conflict`), `
 """
 
 import re
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import msgspec
 
-from kinema.core.errors import BadInput, Conflict
+from kinema.core.errors import BadInput, Conflict, TooLarge
 
 if TYPE_CHECKING:  # the edge stores blobs and knows no SQL; it starts a second earlier without it
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 MAX_KEY_LENGTH = 512
 MAX_SEGMENT_LENGTH = 200  # file systems allow 255 bytes a name; the rest is room for temporary names
+MAX_CACHE_KEY_LENGTH = 250  # memcached's limit
+MAX_CACHE_VALUE_BYTES = 1_000_000  # memcached takes items of 1 MiB, its own head and the key included
+MAX_CACHE_KEYS = 100  # in one `get_many`: all of their values must fit into memory
+MAX_CACHE_SECONDS = 30 * 86400.0  # memcached takes longer times for dates
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]*", re.ASCII)
+_CACHE_KEY = re.compile(r"[a-z0-9][a-z0-9._-]*:[!-~]+", re.ASCII)
 
 Body = bytes | AsyncIterable[bytes] | Path
 """What can be stored: bytes in memory, a stream of them, or a local file (which is copied, never moved)."""
@@ -138,6 +143,77 @@ class Sql(Protocol):
     async def close(self) -> None:
         """Give up all connections."""
         ...
+
+
+@runtime_checkable
+class Cache(Protocol):
+    """Bytes that may be gone at any moment, by key. A key is `namespace:rest`, see `check_cache_key`.
+
+    A value is at most `MAX_CACHE_VALUE_BYTES` long and lives for `ttl` seconds, more than 0 and at most
+    `MAX_CACHE_SECONDS`; engines may round that up to whole seconds and may drop any value earlier. Every call ends within
+    a second or two, with `Unavailable` when the engine cannot be reached or does not answer. A call that is cancelled or
+    fails leaves the engine usable, and a value that was being written is then either there or not.
+    """
+
+    async def get(self, key: str) -> bytes | None:
+        """Return the value, None when there is none."""
+        ...
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """Return the values of those keys that have one; at most `MAX_CACHE_KEYS` keys."""
+        ...
+
+    async def set(self, key: str, value: bytes, ttl: float) -> bool:
+        """Store a value in place of what was there.
+
+        Returns whether it is stored as widely as the cache promises: False is for caches of several copies only.
+        """
+        ...
+
+    async def add(self, key: str, value: bytes, ttl: float) -> bool:
+        """Store a value if there is none, and return whether it was stored; of several callers at once one stores."""
+        ...
+
+    async def delete(self, key: str) -> bool:
+        """Remove a value; none is fine. Returns whether it is removed as widely as the cache promises, as `set` does."""
+        ...
+
+    async def close(self) -> None:
+        """Give up all connections. Calls after that raise `Unavailable`."""
+        ...
+
+
+def check_cache_key(key: str) -> str:
+    """Return `key` when it is `namespace:rest`, else raise `BadInput`.
+
+    The namespace is [a-z0-9][a-z0-9._-]*, so that two users of one server never meet; the rest is visible ASCII without
+    spaces. Together they have at most 250 characters: digest what is longer, and what is secret.
+    """
+    if len(key) > MAX_CACHE_KEY_LENGTH or not _CACHE_KEY.fullmatch(key):
+        raise BadInput(
+            f"{key[:80]!r} is no key of a cache; write namespace:rest in visible ASCII, "
+            f"at most {MAX_CACHE_KEY_LENGTH} characters."
+        )
+    return key
+
+
+def check_cache_keys(keys: Sequence[str]) -> None:
+    """Raise `BadInput` for a malformed key and for too many of them."""
+    if len(keys) > MAX_CACHE_KEYS:
+        raise BadInput(f"{len(keys)} keys of a cache are asked for at once; ask for at most {MAX_CACHE_KEYS}.")
+    for key in keys:
+        check_cache_key(key)
+
+
+def check_cache_entry(key: str, value: bytes, ttl: float) -> None:
+    """Raise `BadInput` for a malformed key or time, and `TooLarge` for too long a value."""
+    check_cache_key(key)
+    if len(value) > MAX_CACHE_VALUE_BYTES:
+        raise TooLarge(f"The value of {key} has {len(value)} bytes; a cache takes at most {MAX_CACHE_VALUE_BYTES}.")
+    if not 0 < ttl <= MAX_CACHE_SECONDS:
+        raise BadInput(
+            f"The value of {key} is to live for {ttl} s; use more than 0 and at most {MAX_CACHE_SECONDS:.0f}."
+        )
 
 
 def check_key(key: str) -> str:

@@ -1,0 +1,189 @@
+"""What the `Cache` port promises, on every engine: in process, on a real Redis, on a real memcached."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from kinema.core.errors import BadInput, TooLarge, Unavailable
+from kinema.storage.engines import open_cache
+from kinema.storage.ports import MAX_CACHE_KEYS, MAX_CACHE_VALUE_BYTES, Cache
+from tests.support.servers import CacheServer, memcached_server, redis_server
+
+LONGEST = "n:" + "k" * 248
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[CacheServer]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def memcached() -> Iterator[CacheServer]:
+    with memcached_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["memory", "redis", "valkey", "memcached"])
+def cache_url(request: pytest.FixtureRequest) -> str:
+    """The url of an engine; valkey:// is the same engine and server as redis://, under its other name."""
+    if request.param == "memory":
+        return ""
+    server = request.getfixturevalue("redis" if request.param == "valkey" else request.param)
+    return f"{request.param}://{server.address}"
+
+
+@pytest.fixture
+async def cache(cache_url: str, tmp_path: Path) -> AsyncIterator[Cache]:
+    cache = open_cache(tmp_path, cache_url)
+    for key in ("n:a", "n:b", "n:c", LONGEST):
+        await cache.delete(key)
+    yield cache
+    await cache.close()
+
+
+async def until_gone(cache: Cache, key: str) -> None:
+    async with asyncio.timeout(20):
+        while await cache.get(key) is not None:  # noqa: ASYNC110 -- a server says nothing when a value goes
+            await asyncio.sleep(0.02)
+
+
+async def test_what_was_set_is_got_until_it_is_deleted(cache: Cache) -> None:
+    assert await cache.get("n:a") is None
+    assert await cache.set("n:a", b"1", 60)
+    assert await cache.get("n:a") == b"1"
+    assert await cache.set("n:a", b"2", 60)
+    assert await cache.get("n:a") == b"2"
+    assert await cache.delete("n:a")
+    assert await cache.get("n:a") is None
+    assert await cache.delete("n:a")
+
+
+async def test_a_value_goes_when_its_time_is_over(cache: Cache) -> None:
+    await cache.set("n:a", b"1", 0.2)
+    await cache.set("n:b", b"1", 60)
+    await until_gone(cache, "n:a")
+    assert await cache.get("n:b") == b"1"
+
+
+async def test_a_new_value_brings_its_own_time(cache: Cache) -> None:
+    await cache.set("n:a", b"1", 0.2)
+    await cache.set("n:a", b"2", 60)
+    await cache.set("n:b", b"1", 0.2)
+    await until_gone(cache, "n:b")
+    assert await cache.get("n:a") == b"2"
+
+
+async def test_add_stores_only_where_nothing_is(cache: Cache) -> None:
+    assert await cache.add("n:a", b"1", 60) is True
+    assert await cache.add("n:a", b"2", 60) is False
+    assert await cache.get("n:a") == b"1"
+    await cache.delete("n:a")
+    assert await cache.add("n:a", b"3", 0.2) is True
+    await until_gone(cache, "n:a")
+    assert await cache.add("n:a", b"4", 60) is True
+
+
+async def test_of_many_who_add_one_stores(cache: Cache) -> None:
+    added = await asyncio.gather(*(cache.add("n:a", b"%d" % number, 60) for number in range(50)))
+    assert sum(added) == 1
+    assert await cache.get("n:a") == b"%d" % added.index(True)
+
+
+async def test_many_are_got_at_once(cache: Cache) -> None:
+    await cache.set("n:a", b"1", 60)
+    await cache.set("n:c", b"", 60)
+    assert await cache.get_many(["n:a", "n:b", "n:c", "n:a"]) == {"n:a": b"1", "n:c": b""}
+    assert await cache.get_many([]) == {}
+    keys = [f"n:{number:03}" + "k" * 245 for number in range(MAX_CACHE_KEYS)]
+    await asyncio.gather(*(cache.set(key, key.encode(), 60) for key in keys))
+    assert await cache.get_many(keys) == {key: key.encode() for key in keys}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"\r\n",
+        b"END\r\n",
+        b"VALUE n:a 0 1\r\n1\r\nEND\r\n",
+        bytes(range(256)),
+        b"END\r\n" * (MAX_CACHE_VALUE_BYTES // 5),
+        b"$-1\r\n" * (MAX_CACHE_VALUE_BYTES // 5),
+    ],
+    ids=lambda value: f"{value[:12]!r} {len(value)}",
+)
+async def test_any_bytes_come_back_as_they_were(cache: Cache, value: bytes) -> None:
+    await cache.set(LONGEST, value, 60)
+    assert await cache.get(LONGEST) == value
+    assert await cache.get_many([LONGEST]) == {LONGEST: value}
+
+
+async def test_many_calls_at_once_do_not_mix_their_answers(cache: Cache) -> None:
+    """Values of all sizes, whose borders fall anywhere in what the sockets bring."""
+    source = random.Random(7)
+    values = {f"n:{number}": bytes([number]) * source.choice((0, 1, 5, 1000, 70_000)) for number in range(60)}
+    await asyncio.gather(*(cache.set(key, value, 60) for key, value in values.items()))
+    keys = source.choices(list(values), k=300)
+    assert await asyncio.gather(*map(cache.get, keys)) == [values[key] for key in keys]
+
+
+async def test_cancelled_calls_leave_the_engine_usable_and_the_answers_in_step(cache: Cache) -> None:
+    """Each call is given up at a random step of its own; calls beside and after it get their own answers."""
+    for key in ("n:a", "n:b"):
+        await cache.set(key, key.encode(), 60)
+    source = random.Random(11)
+    for _ in range(30):
+        given_up = [asyncio.create_task(cache.get("n:a")) for _ in range(4)]
+        kept = [asyncio.create_task(cache.get("n:b")) for _ in range(4)]
+        for _ in range(source.randrange(6)):
+            await asyncio.sleep(0)
+        for task in given_up:
+            task.cancel()
+        ended = await asyncio.gather(*given_up, return_exceptions=True)
+        assert {b"n:a" if isinstance(one, asyncio.CancelledError) else one for one in ended} == {b"n:a"}
+        assert await asyncio.gather(*kept) == [b"n:b"] * 4
+    assert await cache.get("n:a") == b"n:a"
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["", "a", ":a", "n:", "N:a", "n:a b", "n:a\r\n", "n:\N{SNOWMAN}", "n:\x00", LONGEST + "k", "-n:a", "n a:b"],
+)
+async def test_a_malformed_key_is_refused(cache: Cache, key: str) -> None:
+    for call in (
+        cache.get(key),
+        cache.get_many([key]),
+        cache.set(key, b"", 1),
+        cache.add(key, b"", 1),
+        cache.delete(key),
+    ):
+        with pytest.raises(BadInput):
+            await call
+
+
+async def test_sizes_counts_and_times_have_limits(cache: Cache) -> None:
+    await cache.set("n:a", b"old", 60)
+    for call in (cache.set, cache.add):
+        with pytest.raises(TooLarge, match="1000000"):
+            await call("n:a", bytes(MAX_CACHE_VALUE_BYTES + 1), 60)
+        for ttl in (0, -1, 31 * 86400, float("nan"), float("inf")):
+            with pytest.raises(BadInput):
+                await call("n:a", b"new", ttl)
+    with pytest.raises(BadInput, match="at most"):
+        await cache.get_many(["n:a"] * (MAX_CACHE_KEYS + 1))
+    assert await cache.get("n:a") == b"old"
+    assert await cache.set("n:a", bytes(MAX_CACHE_VALUE_BYTES), 30 * 86400)
+    assert await cache.get("n:a") == bytes(MAX_CACHE_VALUE_BYTES)
+
+
+async def test_after_closing_it_says_so(cache_url: str, tmp_path: Path) -> None:
+    cache = open_cache(tmp_path, cache_url)
+    await cache.set("n:a", b"1", 60)
+    await cache.close()
+    for call in (cache.get("n:a"), cache.get_many(["n:a"]), cache.set("n:a", b"", 1), cache.delete("n:a")):
+        with pytest.raises(Unavailable, match="closed"):
+            await call
