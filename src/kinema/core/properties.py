@@ -124,7 +124,7 @@ class Property(msgspec.Struct, Generic[T], frozen=True):
         return self.accept(_read(self.kind, text.strip()))
 
 
-class LayerValue(msgspec.Struct, frozen=True, omit_defaults=True):
+class LayerValue(msgspec.Struct, frozen=True):
     """What a layer says: its value as found, for the runtime layer also scope and expiry; `refused` says why it is not used."""
 
     layer: Layer
