@@ -178,27 +178,12 @@ def _encoding(instance: str, parts: Parts) -> Litestar:
     )
 
 
-def _configuration(instance: str, parts: Parts) -> Litestar:
-    from kinema.services.configuration.app import create_configuration
-
-    return create_configuration(
-        instance=instance,
-        sql=parts.sql("configuration"),
-        keys=parts.keys,
-        clock=parts.clock,
-        properties=parts.properties,
-        calls=parts.rpc,
-        directory=parts.directory,
-    )
-
-
 SERVICES: dict[str, Callable[[str, Parts], Litestar]] = {
     "discovery": _discovery,
     "members": _members,
     "catalog": _catalog,
     "playback": _playback,
     "encoding": _encoding,
-    "configuration": _configuration,
 }
 """The services that run in cells: adding one is one row."""
 
@@ -310,10 +295,18 @@ async def run_gateway(placement: Placement) -> None:
             ui_dir=UI_DIR,
             upload_limit_bytes=parts.settings.upload_limit_bytes,
             trust_forwarded=placement.behind_tls,
+            name=f"gateway-{placement.number}",
+            data_dir=parts.data_dir,
+            filters_dir=_own_filters(parts.settings),
         )
-        await gateway.start()
+        await gateway.start(watchdog=True)
         await _serve_data_plane("gateway", gateway.handler, placement, parts, stop, {}, gateway.drain)
         await gateway.close()
+
+
+def _own_filters(settings: Settings) -> Path | None:
+    """Return the folder of the operator's filters; None: the usual one."""
+    return Path(settings.gateway_filters).expanduser().absolute() if settings.gateway_filters else None
 
 
 async def run_edge(placement: Placement) -> None:

@@ -28,6 +28,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = "home"
     zone: str = "a"
     log_json: bool = False
+    gateway_filters: str = ""
 
 
 def default_data_dir(environ: Mapping[str, str] = os.environ) -> Path:

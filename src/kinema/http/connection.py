@@ -256,7 +256,8 @@ class Connection(asyncio.Protocol):
         """Send a whole answer. Most of them keep an HTTP/1.1 connection whose request has arrived: little to decide."""
         size = len(body)
         if self._keep_alive and exchange.complete and head.plain and self.can_chunk:
-            start = (head.sized if head.length == size else head.size(size)) + self._tails.keep
+            start = head.sized if head.length == size else head.size(size)
+            start += self._tails.keep_dated if head.dated else self._tails.keep
         else:
             start = self.finish_head(exchange, head, size)
         if not size or exchange.method == "HEAD" or head.status == 304:

@@ -21,7 +21,7 @@ JOIN_BYTES = 8 * 1024
 class Head:
     """An encoded status line with fields; may be kept and sent on any exchange.
 
-    It remembers the length of the last answer that it headed, and itself with that length.
+    It remembers the length of the last answer that it headed, and itself with that length. `plain`: such an answer may have a body.
     """
 
     __slots__ = ("block", "dated", "length", "plain", "sized", "status")
@@ -30,7 +30,7 @@ class Head:
         self.status = status
         self.block = block
         self.dated = b"\r\ndate: " in block
-        self.plain = not self.dated and status not in {204, 304}
+        self.plain = status not in {204, 304}
         self.length = -1
         self.sized = b""
 
@@ -39,6 +39,19 @@ class Head:
         self.length = length
         self.sized = b"%bcontent-length: %d\r\n" % (self.block, length)
         return self.sized
+
+    def extended(self, lines: bytes) -> "Head":
+        """Return this head with further fields that `encode_fields` has encoded before, none of them the date."""
+        if not lines:
+            return self
+        head = Head.__new__(Head)
+        head.status = self.status
+        head.block = self.block + lines
+        head.dated = self.dated
+        head.plain = self.plain
+        head.length = self.length
+        head.sized = self.sized + lines
+        return head
 
 
 def encode_head(status: int, headers: Fields = (), lines: bytes = b"") -> Head:

@@ -362,7 +362,7 @@ async def test_members_may_be_away_for_a_while_once_a_session_is_known(tmp_path)
         assert (await region.get("/v1/home", token)).status == 200
         region.members.server.force_exit = True
         await region.members.stop()
-        sessions = next(iter(region.gateway._closed_lanes["/v1/home"].inbound[4].__self__._sessions._known.values()))
+        sessions = next(iter(region.gateway.reloading._parts.sessions._known.values()))
         sessions.verified_at -= 30
         assert (await region.get("/v1/home", token)).status == 200
         sessions.verified_at -= 60

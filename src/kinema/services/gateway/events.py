@@ -75,14 +75,13 @@ class Events:
         listener = _Listener(passage, session.who)
         exchange = passage.exchange
         exchange.on_disconnect = lambda: self._listeners.discard(listener)
-        exchange.on_writable = listener.takes
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
         headers.append((b"x-accel-buffering", b"no"))  # proxies in front must not gather
-        passage.start(200, headers, None)
+        passage.start(200, headers, None, listener.takes)
         if exchange.method == "HEAD":
-            exchange.finish()
+            passage.finish()
             return
-        exchange.write(b"retry: 1000\n\n" + self._catalog + (self._jobs if listener.operator else b""))
+        passage.write(b"retry: 1000\n\n" + self._catalog + (self._jobs if listener.operator else b""))
         self._listeners.add(listener)
         if not self._tasks:
             self._begin(self._poll())
@@ -98,7 +97,7 @@ class Events:
         self._closed = True
         for listener in tuple(self._listeners):
             listener.passage.exchange.on_disconnect = None
-            listener.passage.exchange.finish()
+            listener.passage.finish()
         self._listeners.clear()
         for task in tuple(self._tasks):
             task.cancel()
@@ -161,7 +160,7 @@ class Events:
                 continue
             if listener.paused:
                 self._drop(listener)
-            elif not listener.passage.exchange.write(event):
+            elif not listener.passage.write(event):
                 listener.paused = True
 
     def _drop(self, listener: _Listener) -> None:

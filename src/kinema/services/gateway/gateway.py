@@ -1,34 +1,63 @@
 """The gateway: one handler for every request of the public port.
 
-    path refused? -> route -> inbound filters -> endpoint (proxy, events, pages, health) -> outbound filters -> answer
+    path -> lane -> inbound filters -> endpoint (proxy, events, pages, an operator's own) -> outbound filters -> answer
 
-A request whose filters need not wait runs through in plain calls, without a task.
+A request whose filters need not wait runs through in plain calls, without a task. A filter that waits has a deadline.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
 from kinema.core.clock import Clock
-from kinema.core.errors import NotFound
+from kinema.core.errors import Forbidden, NotFound
 from kinema.core.keys import KeyRing
 from kinema.http import Exchange, spawn
 from kinema.rpc.client import Rpc
+from kinema.services.gateway.config import GatewayConfig
 from kinema.services.gateway.events import Events
-from kinema.services.gateway.filters import INBOUND, OUTBOUND, Filters, Parts
+from kinema.services.gateway.filters import INBOUND, OUTBOUND, BuiltIn, Filters, Parts
 from kinema.services.gateway.health import NEEDED, Health
-from kinema.services.gateway.pages import Pages
-from kinema.services.gateway.passage import Lane, Passage
+from kinema.services.gateway.installed import DEADLINE_SECONDS
+from kinema.services.gateway.ledger import Ledger
+from kinema.services.gateway.pages import MethodNotAllowed, Pages
+from kinema.services.gateway.passage import Apply, Lane, Passage
 from kinema.services.gateway.proxy import Proxy
+from kinema.services.gateway.reloading import Reloading
 from kinema.services.gateway.routes import NOTHING, PAGES, ROUTES, Route, prefix_of
 from kinema.services.gateway.sessions import Sessions
-from kinema.services.gateway.sparing import Sparing
+from kinema.services.gateway.waiting import within
+from kinema.services.gateway.watchdog import Watchdog
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
+
+
+class Lanes:
+    """Which requests take which way. Replaced as a whole when a filter changes; requests under way keep their lane."""
+
+    __slots__ = ("_closed", "_none", "_open", "_pages")
+
+    def __init__(self, routes: Sequence[Route], lane: Callable[[Route, bool], Lane]) -> None:
+        self._closed = {route.prefix: lane(route, False) for route in routes}
+        self._open = {route.prefix: lane(route, True) for route in routes if route.open_methods}
+        self._pages = lane(PAGES, True)
+        self._none = lane(NOTHING, True)
+
+    def find(self, method: str, path: str) -> Lane:
+        """Return the lane of a request."""
+        prefix = prefix_of(path)
+        opened = self._open.get(prefix)
+        if opened is not None and opened.route.is_open(method, path):
+            return opened
+        found = self._closed.get(prefix)
+        if found is not None:
+            return found
+        return self._none if path.startswith("/v1/") or path == "/v1" else self._pages
 
 
 class Gateway:
@@ -36,44 +65,46 @@ class Gateway:
 
     def __init__(
         self,
-        filters: Filters,
+        name: str,
+        parts: Parts,
+        built_in: BuiltIn,
+        filters_dir: Path | None,
         proxy: Proxy,
         events: Events,
         pages: Pages,
         health: Health,
         routes: Sequence[Route],
-        warnings: Sparing,
+        ledger: Ledger,
     ) -> None:
         self._events = events
         self._pages = pages
         self._health = health
+        self._routes = routes
         self._tasks: set[asyncio.Task[None]] = set()
-        endpoints: dict[str, Callable[[Passage], None]] = {
+        self._watchdog: Watchdog | None = None
+        self.ledger = ledger
+        self._endpoints: dict[str, Apply] = {
             "proxy": proxy,
             "events": events,
             "pages": pages,
             "health": self._answer_health,
+            "filters": self._answer_filters,
             "nothing": _nothing,
         }
-
-        def lane(route: Route, *, opened: bool) -> Lane:
-            inbound = filters.inbound(route, opened=opened)
-            return Lane(route, inbound, endpoints[route.endpoint], filters.outbound(route, opened=opened), warnings)
-
-        self._closed_lanes = {route.prefix: lane(route, opened=False) for route in routes}
-        self._open_lanes = {route.prefix: lane(route, opened=True) for route in routes if route.open_methods}
-        self._page_lane = lane(PAGES, opened=True)
-        self._no_lane = lane(NOTHING, opened=True)
+        self.reloading = Reloading(name, parts, built_in, filters_dir, parts.clock, self._take_up)
+        self._take_up(self.reloading.filters())
 
     def handler(self, exchange: Exchange) -> None:
         """Take a request."""
         path = exchange.target.partition("?")[0]
-        passage = Passage(exchange, self._lane(exchange.method, path), path)
-        self._run(passage)
+        self._run(Passage(exchange, self._lanes.find(exchange.method, path), path))
 
-    async def start(self) -> None:
-        """Read the pages."""
-        await self._pages.start()
+    async def start(self, *, watchdog: bool = False) -> None:
+        """Read the pages and the operator's filters. `watchdog`: end this process when one of these blocks the loop."""
+        if watchdog:
+            self._watchdog = Watchdog(self.reloading.owner, self.reloading.convict)
+            self._watchdog.start()
+        await asyncio.gather(self._pages.start(), self.reloading.start())
 
     async def drain(self) -> None:
         """End the event streams, which would otherwise never end; other requests go on."""
@@ -83,47 +114,70 @@ class Gateway:
         """Stop what runs in the background. Requests must have ended."""
         await self._events.close()
         await self._pages.close()
+        await self.reloading.close()
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._watchdog is not None:
+            self._watchdog.close()
 
-    def _lane(self, method: str, path: str) -> Lane:
-        prefix = prefix_of(path)
-        opened = self._open_lanes.get(prefix)
-        if opened is not None and opened.route.is_open(method, path):
-            return opened
-        found = self._closed_lanes.get(prefix)
-        if found is not None:
-            return found
-        return self._no_lane if path.startswith("/v1/") or path == "/v1" else self._page_lane
+    def _take_up(self, filters: Filters) -> None:
+        """Build the lanes anew and put them in place at once."""
+
+        def lane(route: Route, opened: bool) -> Lane:
+            inbound = filters.inbound(route, opened=opened)
+            endpoint = filters.endpoint(route, opened=opened) or self._endpoints[route.endpoint]
+            outbound = filters.outbound(route, opened=opened)
+            return Lane(route, inbound, endpoint, outbound, self.ledger, filters.by_apply)
+
+        known = {route.prefix for route in self._routes}
+        added = [route for route in filters.routes() if route.prefix not in known]
+        self._lanes = Lanes((*self._routes, *added), lane)
 
     def _run(self, passage: Passage) -> None:
-        """Go through the filters that are left; the first that has to wait continues in a task."""
+        """Go through the filters that are left and the endpoint; the first that has to wait continues in a task."""
+        lane = passage.lane
+        apply = lane.endpoint
         try:
             for apply in passage.steps:
-                waiting = apply(passage)
-                if waiting is not None:
-                    self._wait(passage, waiting)
+                if waiting := apply(passage):
+                    if waiting is not True:
+                        self._wait(passage, apply, waiting)
                     return
-            passage.lane.endpoint(passage)
+            apply = lane.endpoint
+            if (waiting := apply(passage)) and waiting is not True:
+                self._wait(passage, apply, waiting)
         except Exception as error:  # noqa: BLE001 (whatever a filter or endpoint raises becomes this request's answer)
-            passage.refuse(error)
+            self._failed(passage, apply, error)
 
-    def _wait(self, passage: Passage, waiting: Awaitable[None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._resume(passage, waiting))
+    def _wait(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
+        passage.note(_name(passage, apply))
+        task = asyncio.get_running_loop().create_task(self._resume(passage, apply, waiting))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         passage.exchange.on_disconnect = partial(_cancel, task)
 
-    async def _resume(self, passage: Passage, waiting: Awaitable[None]) -> None:
+    async def _resume(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
+        installed = passage.lane.installed.get(apply)
+        seconds = DEADLINE_SECONDS if installed is None else installed.deadline_seconds
         try:
-            await waiting
+            answered = await within(waiting, seconds, _name(passage, apply))
         except Exception as error:  # noqa: BLE001 (as in _run)
             passage.exchange.on_disconnect = None
-            passage.refuse(error)
+            self._failed(passage, apply, error)
+            return
+        passage.note(f"{_name(passage, apply)}.done")
+        if answered is True or apply is passage.lane.endpoint:
             return
         passage.exchange.on_disconnect = None
         self._run(passage)
+
+    def _failed(self, passage: Passage, apply: Apply, error: Exception) -> None:
+        """Answer with an error; a filter that did not mean to refuse is reported."""
+        installed = passage.lane.installed.get(apply)
+        if installed is not None:
+            installed.failed(error)
+        passage.refuse(error)
 
     def _answer_health(self, passage: Passage) -> None:
         spawn(passage.exchange, self._report_health(passage))
@@ -132,12 +186,26 @@ class Gateway:
         report = await self._health.report()
         passage.reply(200 if report.ready else 503, [_JSON, _NO_STORE], msgspec.json.encode(report))
 
+    def _answer_filters(self, passage: Passage) -> None:
+        if passage.path != "/v1/gateway/filters":
+            _nothing(passage)
+        if passage.session is None or passage.session.who.role != "operator":
+            raise Forbidden("The gateway's filters are shown to operators only.")
+        if passage.exchange.method not in {"GET", "HEAD"}:
+            raise MethodNotAllowed("The gateway's filters are read by GET; they change when their files do.")
+        passage.reply(200, [_JSON, _NO_STORE], msgspec.json.encode(self.reloading.report()))
+
 
 def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
 
 
-def _nothing(passage: Passage) -> None:
+def _name(passage: Passage, apply: Apply) -> str:
+    installed = passage.lane.installed.get(apply)
+    return passage.lane.route.endpoint if installed is None else installed.name
+
+
+def _nothing(passage: Passage) -> NoReturn:
     raise NotFound(f"There is nothing at {passage.path[:200]}.")
 
 
@@ -149,6 +217,10 @@ def create_gateway(
     ui_dir: Path | None,
     upload_limit_bytes: int,
     trust_forwarded: bool = False,
+    name: str = "gateway",
+    data_dir: Path | None = None,
+    filters_dir: Path | None = None,
+    config: GatewayConfig | None = None,
     needed: Sequence[str] = NEEDED,
     routes: Sequence[Route] = ROUTES,
     inbound: tuple[str, ...] = INBOUND,
@@ -157,20 +229,33 @@ def create_gateway(
     """Put a gateway together. `rpc` brings directory, client and balancer, which the caller starts and closes.
 
     `ui_dir` holds the built UI (None, or a folder without index.html: a page says how to build it). `trust_forwarded`:
-    X-Forwarded-* from this machine count, for a TLS server in front. `needed`: services without which /healthz is 503.
+    X-Forwarded-* from this machine count, for a TLS server in front. `data_dir` is where the configuration, the operator's
+    filters (unless `filters_dir` is another place) and the quarantine are; without it `config` holds and nothing is reloaded.
+    `needed`: services without which /healthz is 503.
     """
     sessions = Sessions(rpc, keys, clock)
-    filters = Filters(Parts(sessions=sessions, clock=clock, trust_forwarded=trust_forwarded), inbound, outbound)
+    parts = Parts(
+        rpc=rpc,
+        keys=keys,
+        sessions=sessions,
+        clock=clock,
+        trust_forwarded=trust_forwarded,
+        config=config or GatewayConfig(),
+        data_dir=data_dir,
+    )
     limited = [
         msgspec.structs.replace(route, body_bytes=upload_limit_bytes) if route.body_bytes is None else route
         for route in routes
     ]
     return Gateway(
-        filters,
+        name,
+        parts,
+        BuiltIn(parts, inbound, outbound),
+        filters_dir,
         Proxy(rpc.client, rpc.balancer, rpc.budget),
         Events(rpc, sessions, clock),
         Pages(ui_dir, rpc.directory, clock),
         Health(rpc.directory, rpc.client, clock, needed),
         limited,
-        Sparing(clock),
+        Ledger(clock),
     )

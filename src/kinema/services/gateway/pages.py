@@ -22,7 +22,8 @@ from kinema.core.errors import KinemaError, NotFound
 from kinema.core.etag import matches
 from kinema.core.log import get_logger
 from kinema.rpc.directory import Directory
-from kinema.services.gateway.passage import HeaderList, Passage
+from kinema.services.gateway.answer import HeaderList
+from kinema.services.gateway.passage import Passage
 
 _INDEX = "/index.html"
 _LOOK_SECONDS = 2.0
@@ -125,7 +126,7 @@ class Pages:
             passage.reply(304, headers)
         elif exchange.method == "HEAD":
             passage.start(200, headers, len(body))
-            exchange.finish()
+            passage.finish()
         else:
             passage.reply(200, headers, body)
 

@@ -1,62 +1,76 @@
-"""A request on its way through the gateway: what the filters found out about it, and what they want sent along."""
+"""A request on its way through the gateway: what the filters found out about it, what they want sent along, and its answer."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
 
 from kinema.core import problem
 from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
-from kinema.http import Exchange, Head, encode_fields, encode_head
+from kinema.http import Exchange, Headers, encode_fields
 from kinema.resilience.deadline import HEADER as DEADLINE
+from kinema.services.gateway.answer import Answer, HeaderList
+from kinema.services.gateway.installed import Installed
+from kinema.services.gateway.ledger import Ledger
 from kinema.services.gateway.reading import reading_of
 from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Session
-from kinema.services.gateway.sparing import Sparing
+from kinema.services.gateway.status import StatusCategory, category_of_error
+from kinema.services.gateway.streaming import Streaming
+from kinema.services.gateway.waiting import within
 
-HeaderList = list[tuple[bytes, bytes]]
-Apply = Callable[["Passage"], Awaitable[None] | None]
-ApplyOutbound = Callable[["Passage", int, list[bytes]], None]
+Apply = Callable[["Passage"], Awaitable[bool | None] | bool | None]
+ApplyOutbound = Callable[["Passage", Answer], Awaitable[None] | None]
 
 _PROBLEM = (b"content-type", problem.MEDIA_TYPE.encode())
 _NO_STORE = (b"cache-control", b"no-store")
+_CLIENT_CLOSED = 499  # as nginx logs it
 _log = get_logger(__name__)
 
 
 class Lane:
-    """A route with the filters that apply to it, chosen once when the gateway starts."""
+    """A route with the filters that apply to it, chosen when the gateway starts and whenever a filter changes.
 
-    __slots__ = ("deadline", "endpoint", "inbound", "outbound", "route", "warnings")
+    `installed` leads from a filter's `apply` to its place in the books; a request keeps the lane it began in.
+    """
+
+    __slots__ = ("deadline", "endpoint", "inbound", "installed", "ledger", "outbound", "route")
 
     def __init__(
         self,
         route: Route,
         inbound: tuple[Apply, ...],
-        endpoint: Callable[["Passage"], None],
+        endpoint: Apply,
         outbound: tuple[ApplyOutbound, ...],
-        warnings: Sparing,
+        ledger: Ledger,
+        installed: dict[Any, Installed],
     ) -> None:
         self.route = route
         self.deadline = encode_fields(((DEADLINE, b"%d" % int(route.seconds * 1000)),))
         self.inbound = inbound
         self.endpoint = endpoint
         self.outbound = outbound
-        self.warnings = warnings
+        self.ledger = ledger
+        self.installed = installed
 
 
 class Passage:
-    """One request. `outgoing` are the encoded header lines for the service behind us, `steps` the filters still to come."""
+    """One request. `steps` are the filters still to come; the class attributes are what most requests leave as it is."""
 
-    __slots__ = (
-        "exchange",
-        "host",
-        "lane",
-        "outgoing",
-        "path",
-        "proto",
-        "reading",
-        "session",
-        "steps",
-        "trace_id",
-    )
+    trace_id = ""
+    host = b""
+    proto = b"http"
+    session: Session | None = None
+    avoid: tuple[str, ...] = ()
+    """Addresses of instances that shall not get this request as long as others are there."""
+    category = StatusCategory.SUCCESS_LOCAL_NOTSET
+    on_answer: Callable[[Answer], None] | None = None
+    """Called with the answer before the outbound filters, for an inbound filter that wants to see what becomes of a request."""
+    events: list[tuple[float, str]] | None = None
+    """What happened when (seconds of the steady clock), where somebody wants to know or it was unusual."""
+
+    _streaming: Streaming | None = None
 
     def __init__(self, exchange: Exchange, lane: Lane, path: str) -> None:
         self.exchange = exchange
@@ -64,46 +78,208 @@ class Passage:
         self.path = path
         self.reading = reading_of(exchange.headers)
         self.steps: Iterator[Apply] = iter(lane.inbound)
-        self.outgoing: list[bytes] = []
-        self.trace_id = ""
-        self.host = b""
-        self.proto = b"http"
-        self.session: Session | None = None
+        self.outgoing: list[bytes] = []  # encoded fields for the service behind us
+        self.lines: list[bytes] = []  # encoded fields for the answer, whatever it will be
+        self.begun = lane.ledger.now()
 
-    def reply(self, status: int, headers: HeaderList, body: bytes | memoryview = b"") -> None:
+    # -- answering ---------------------------------------------------------------------------------------------------
+
+    def reply(self, status: int, fields: Headers | HeaderList, body: bytes | memoryview = b"") -> None:
         """Answer whole, after the outbound filters."""
-        self.exchange.send(self._head(status, headers), body)
+        answer = Answer(status, fields, body, len(body), self.lines)
+        if self.on_answer is not None:
+            self.on_answer(answer)
+        apply: ApplyOutbound | None = None
+        try:
+            for apply in (steps := iter(self.lane.outbound)):
+                if waiting := apply(self, answer):
+                    self._later(answer, apply, waiting, steps)
+                    return
+            apply = None
+            self._send(answer)
+        except Exception as error:  # noqa: BLE001 (whatever a filter raises becomes this request's answer)
+            self._broken(apply, error, answer.lines)
 
-    def start(self, status: int, headers: HeaderList, length: int | None) -> None:
-        """Begin a streamed answer, after the outbound filters."""
-        self.exchange.start(self._head(status, headers), (), length)
+    def start(
+        self,
+        status: int,
+        fields: Headers | HeaderList,
+        length: int | None,
+        on_writable: Callable[[], None] | None = None,
+    ) -> None:
+        """Begin a streamed answer, after the outbound filters; then `write` and `finish` it.
 
-    def _head(self, status: int, headers: HeaderList) -> Head:
-        lines: list[bytes] = []
-        for apply in self.lane.outbound:
-            apply(self, status, lines)
-        return encode_head(status, headers, b"".join(lines))
+        A filter may have put a whole answer in its place: then the exchange is finished, and the rest of the body is unwanted.
+        """
+        answer = Answer(status, fields, None, length, self.lines)
+        if self.on_answer is not None:
+            self.on_answer(answer)
+        apply: ApplyOutbound | None = None
+        try:
+            for apply in (steps := iter(self.lane.outbound)):
+                if waiting := apply(self, answer):
+                    self._streaming = Streaming(self.exchange, on_writable, self.cut)
+                    self._later(answer, apply, waiting, steps, self._streaming)
+                    return
+            apply = None
+            if answer.body is not None:
+                self._send(answer)
+                return
+            self._settle(answer.status)
+            if answer.transforms is not None:
+                self._streaming = Streaming(self.exchange, on_writable, self.cut)
+                self._streaming.begin(answer)
+            else:
+                self.exchange.on_writable = on_writable
+                self.exchange.start(answer.head(), (), answer.length)
+        except Exception as error:  # noqa: BLE001 (as above)
+            self._broken(apply, error, answer.lines)
+
+    def write(self, piece: bytes) -> bool:
+        """Send a piece of a streamed answer; False: wait for `on_writable`."""
+        if self._streaming is not None:
+            return self._streaming.write(piece)
+        return self.exchange.write(piece)
+
+    def finish(self) -> None:
+        """End a streamed answer."""
+        if self._streaming is not None:
+            self._streaming.finish()
+        else:
+            self.exchange.finish()
 
     def refuse(self, error: BaseException) -> None:
         """Answer with an error as problem+json; an answer that was begun is cut, as half of one must not look whole."""
+        if self.exchange.answered:
+            self.cut(error)
+            return
+        if self.category is StatusCategory.SUCCESS_LOCAL_NOTSET:
+            self.category = category_of_error(error)
+        document = problem.problem_of(error, instance=self.path)
+        self._report(error, document)
+        self.reply(document.status, _problem_fields(document), problem.encode(document))
+
+    def cut(self, error: BaseException) -> None:
+        """End an answer that was begun and cannot be completed, and whatever still works on it."""
+        if not isinstance(error, KinemaError):
+            _log.error("the gateway failed", method=self.exchange.method, path=self.path, exc_info=error)
+        self.lane.ledger.cut(category_of_error(error))
+        callback, self.exchange.on_disconnect = self.exchange.on_disconnect, None
+        self.exchange.abort()
+        if callback is not None:
+            callback()
+
+    def abandoned(self) -> None:
+        """The client went away before there was an answer."""
+        self.category = StatusCategory.FAILURE_CLIENT_CANCELLED
+        self._settle(_CLIENT_CLOSED)
+
+    # -- what happened when ------------------------------------------------------------------------------------------
+
+    def note(self, what: str) -> None:
+        """Remember that something happened now."""
+        if self.events is None:
+            self.events = []
+        self.events.append((self.lane.ledger.now(), what))
+
+    def timeline(self) -> str:
+        """Return what happened, with the milliseconds since the request began, in the syntax of Server-Timing's values."""
+        found = [f"{what};at={(at - self.begun) * 1000:.2f}" for at, what in self.events or ()]
+        return ", ".join([*found, f"head;at={(self.lane.ledger.now() - self.begun) * 1000:.2f}"])
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _send(self, answer: Answer) -> None:
+        head = answer.head()
+        self._settle(answer.status)
+        self.exchange.send(head, answer.body or b"")
+
+    def _settle(self, status: int) -> None:
+        self.lane.ledger.settled(self, status)
+
+    def _later(
+        self,
+        answer: Answer,
+        apply: ApplyOutbound,
+        waiting: Awaitable[None],
+        steps: Iterator[ApplyOutbound],
+        streaming: Streaming | None = None,
+    ) -> None:
+        """Let an outbound filter wait in a task; a client that leaves in the meantime ends that and what it interrupted."""
+        before = self.exchange.on_disconnect
+        work = self._go_on(answer, apply, waiting, steps, streaming, before)
+        task = asyncio.get_running_loop().create_task(work)
+        self.exchange.on_disconnect = partial(_end, task, before)
+
+    async def _go_on(
+        self,
+        answer: Answer,
+        apply: ApplyOutbound,
+        waiting: Awaitable[None],
+        steps: Iterator[ApplyOutbound],
+        streaming: Streaming | None,
+        before: Callable[[], None] | None,
+    ) -> None:
+        """Wait for one outbound filter, go through those after it, and send the answer."""
+        at_work: ApplyOutbound | None = apply
+        try:
+            await within(waiting, *self._limit(apply))
+            for at_work in steps:
+                if more := at_work(self, answer):
+                    await within(more, *self._limit(at_work))
+            at_work = None
+            self.exchange.on_disconnect = before
+            if streaming is not None and answer.body is None:
+                self._settle(answer.status)
+                streaming.begin(answer)
+                return
+            self._send(answer)
+        except Exception as error:  # noqa: BLE001 (whatever a filter raises becomes this request's answer)
+            self._broken(at_work, error, answer.lines)
+        self.exchange.on_disconnect = None
+        if streaming is not None and before is not None:
+            before()  # nobody wants the body that was to be streamed
+
+    def _broken(self, apply: ApplyOutbound | None, error: Exception, lines: list[bytes]) -> None:
+        """Answer that an outbound filter failed, with the lines of those before it; without a filter, these cannot be sent."""
+        if apply is not None:
+            self.lane.installed[apply].failed(error)
+        else:
+            lines = []
+        if self.exchange.answered:
+            self.cut(error)
+            return
+        self.category = category_of_error(error)
+        document = problem.problem_of(error, instance=self.path)
+        self._report(error, document)
+        body = problem.encode(document)
+        self._send(Answer(document.status, _problem_fields(document), body, len(body), lines))
+
+    def _limit(self, apply: ApplyOutbound) -> tuple[float, str]:
+        installed = self.lane.installed[apply]
+        return installed.deadline_seconds, installed.name
+
+    def _report(self, error: BaseException, document: problem.Problem) -> None:
         exchange = self.exchange
         if not isinstance(error, KinemaError):
             _log.error("the gateway failed", method=exchange.method, path=self.path, exc_info=error)
-        if exchange.answered:
-            exchange.abort()
-            return
-        document = problem.problem_of(error, instance=self.path)
-        if document.status >= 500:
-            self._warn(error, document.type)
-        headers = [_PROBLEM, _NO_STORE]
-        if document.status in {429, 503}:
-            headers.append((b"retry-after", b"1"))
-        elif document.status == 401:
-            headers.append((b"www-authenticate", b'Bearer realm="kinema"'))
-        self.reply(document.status, headers, problem.encode(document))
+        elif document.status >= 500:
+            left_out = self.lane.ledger.warnings.left_out((self.lane.route.service, document.type))
+            if left_out is not None:
+                facts = {"method": exchange.method, "path": self.path, "trace_id": self.trace_id, "error": str(error)}
+                _log.warning("refused", **facts, like_it_left_out=left_out)
 
-    def _warn(self, error: BaseException, reason: str) -> None:
-        left_out = self.lane.warnings.left_out((self.lane.route.service, reason))
-        if left_out is not None:
-            facts = {"method": self.exchange.method, "path": self.path, "trace_id": self.trace_id, "error": str(error)}
-            _log.warning("refused", **facts, like_it_left_out=left_out)
+
+def _problem_fields(document: problem.Problem) -> HeaderList:
+    fields = [_PROBLEM, _NO_STORE]
+    if document.status in {429, 503}:
+        fields.append((b"retry-after", b"1"))
+    elif document.status == 401:
+        fields.append((b"www-authenticate", b'Bearer realm="kinema"'))
+    return fields
+
+
+def _end(task: asyncio.Task[None], before: Callable[[], None] | None) -> None:
+    task.cancel()
+    if before is not None:
+        before()

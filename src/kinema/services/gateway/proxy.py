@@ -18,13 +18,13 @@ from kinema.http import (
     ResponseInvalid,
     TimedOut,
     Upload,
-    end_to_end,
 )
 from kinema.resilience import RetryBudget
 from kinema.rpc.balance import Balancer
 from kinema.rpc.retry import retryable_error, retryable_status
 from kinema.services.gateway.errors import BadGateway
-from kinema.services.gateway.passage import HeaderList, Passage
+from kinema.services.gateway.passage import Passage
+from kinema.services.gateway.status import StatusCategory, category_of_error, category_of_status
 
 _SMALL_BYTES = 64 * 1024  # answers up to here are gathered and sent whole, bodies up to here come at once
 _STALLED_SECONDS = 60.0  # longest pause of a service in mid-answer, of a client in mid-upload
@@ -71,7 +71,7 @@ class Relay:
         self._address = ""
         self._call: Call | None = None
         self._status = 0
-        self._headers: HeaderList = []
+        self._headers: Headers | None = None
         self._lines = b"".join(passage.outgoing)
         self._gathered: list[bytes] | None = None
         self._uploads = passage.exchange.has_body
@@ -96,6 +96,7 @@ class Relay:
         exchange, route = passage.exchange, passage.lane.route
         instance = proxy.balancer.pick(route.service, self._tried or ())
         if instance is None:
+            passage.category = StatusCategory.FAILURE_ORIGIN_NO_SERVERS
             passage.refuse(Unavailable(f"No instance of {route.service} is running; try again in a moment."))
             return False
         try:
@@ -173,7 +174,8 @@ class Relay:
         if retryable_status(method, status) and self._again_instead():
             return
         self._status = status
-        self._headers = end_to_end(headers)
+        self._headers = headers
+        passage.category = StatusCategory.SUCCESS if status < 400 else category_of_status(status)
         length = headers.get(b"content-length")
         if length is not None and len(length) < 6 and int(length) <= _SMALL_BYTES and method != "HEAD":
             self._gathered = []
@@ -181,9 +183,10 @@ class Relay:
         if status in {204, 304}:
             self._gathered = []
             return
-        passage.start(status, self._headers, None if length is None else int(length))
-        passage.exchange.on_writable = self._client_takes
-        if self._call is not None:
+        passage.start(status, headers, None if length is None else int(length), self._client_takes)
+        if passage.exchange.finished:  # a filter has put a whole answer in its place
+            self._over()
+        elif self._call is not None:
             self._call.expire_in(_STALLED_SECONDS)
 
     def on_data(self, chunk: bytes) -> None:
@@ -194,7 +197,7 @@ class Relay:
         call = self._call
         if call is None:
             return
-        if self._passage.exchange.write(chunk):
+        if self._passage.write(chunk):
             call.expire_in(_STALLED_SECONDS)
         else:
             call.expire_in(None)  # now the server's own limit on slow readers holds
@@ -209,8 +212,8 @@ class Relay:
         passage.exchange.on_disconnect = None
         gathered = self._gathered
         if gathered is None:
-            passage.exchange.finish()
-        else:
+            passage.finish()
+        elif self._headers is not None:
             body = gathered[0] if len(gathered) == 1 else b"".join(gathered)
             passage.reply(self._status, self._headers, body)
 
@@ -225,6 +228,7 @@ class Relay:
         if not passage.exchange.answered and retryable_error(passage.exchange.method, error) and self._again():
             return
         passage.exchange.on_disconnect = None
+        passage.category = category_of_error(error)
         passage.refuse(_as_gateway(error, passage.lane.route.service))
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -245,7 +249,9 @@ class Relay:
             self._call.resume()
 
     def _over(self) -> None:
-        """The client is gone."""
+        """The client is gone, or its answer was cut off or came from elsewhere."""
+        if not self._status:
+            self._passage.abandoned()
         call, self._call = self._call, None
         if call is not None:
             call.cancel()

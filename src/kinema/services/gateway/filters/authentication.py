@@ -15,6 +15,7 @@ class Authentication:
     """Sets `passage.session`; raises Unauthenticated."""
 
     order: ClassVar[int] = 40
+    deadline_seconds: ClassVar[float] = 6.0  # a call to members has five seconds
 
     def __init__(self, parts: "Parts") -> None:
         self._sessions = parts.sessions

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from kinema.http import encode_fields
+from kinema.services.gateway.answer import Answer
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -25,8 +26,8 @@ class CrossOrigin:
         del opened
         return route.prefix == "/v1/manifests"
 
-    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
+    def apply(self, passage: Passage, answer: Answer) -> None:
         """Add the field."""
         del passage
-        if status >= 400:
-            lines.append(_LINES)
+        if answer.status >= 400:
+            answer.lines.append(_LINES)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from kinema.services.gateway.answer import Answer
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -22,7 +23,6 @@ class RequestIdEcho:
         del opened
         return route.endpoint != "pages"
 
-    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
+    def apply(self, passage: Passage, answer: Answer) -> None:
         """Add the trace id."""
-        del status
-        lines.append(b"x-request-id: " + passage.trace_id.encode() + b"\r\n")
+        answer.lines.append(b"x-request-id: " + passage.trace_id.encode() + b"\r\n")

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from kinema.http import encode_fields
+from kinema.services.gateway.answer import Answer
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -32,7 +33,7 @@ class SecurityHeaders:
         del opened
         return route.endpoint != "pages" and route.prefix != "/v1/manifests"
 
-    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
+    def apply(self, passage: Passage, answer: Answer) -> None:
         """Add the fields."""
-        del passage, status
-        lines.append(_LINES)
+        del passage
+        answer.lines.append(_LINES)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from kinema.services.gateway.answer import Answer
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -23,8 +24,7 @@ class SignOut:
         """Where sessions and tokens end."""
         return route.prefix in _SESSIONS and not opened
 
-    def apply(self, passage: Passage, status: int, lines: list[bytes]) -> None:
+    def apply(self, passage: Passage, answer: Answer) -> None:
         """Forget everything that was verified: it is asked again at the next request, once for each secret."""
-        del lines
-        if passage.exchange.method in {"DELETE", "PUT"} and status < 300:
+        if passage.exchange.method in {"DELETE", "PUT"} and answer.status < 300:
             self._sessions.forget_all()
