@@ -178,12 +178,27 @@ def _encoding(instance: str, parts: Parts) -> Litestar:
     )
 
 
+def _configuration(instance: str, parts: Parts) -> Litestar:
+    from kinema.services.configuration.app import create_configuration
+
+    return create_configuration(
+        instance=instance,
+        sql=parts.sql("configuration"),
+        keys=parts.keys,
+        clock=parts.clock,
+        properties=parts.properties,
+        calls=parts.rpc,
+        directory=parts.directory,
+    )
+
+
 SERVICES: dict[str, Callable[[str, Parts], Litestar]] = {
     "discovery": _discovery,
     "members": _members,
     "catalog": _catalog,
     "playback": _playback,
     "encoding": _encoding,
+    "configuration": _configuration,
 }
 """The services that run in cells: adding one is one row."""
 

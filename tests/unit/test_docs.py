@@ -7,6 +7,7 @@ import pytest
 from kinema.cli import app
 from kinema.core.metric_families import FAMILIES
 from kinema.core.settings import Settings
+from kinema.services.configuration.declared import declared
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +31,10 @@ def test_every_setting_has_a_heading():
 
 def test_every_heading_is_a_setting():
     assert headings("docs/settings.md") <= set(Settings.__struct_fields__)
+
+
+def test_every_property_has_a_heading_and_every_heading_is_a_property():
+    assert set(declared()) == headings("docs/properties.md")
 
 
 def test_every_command_has_a_heading_and_every_heading_is_a_command():

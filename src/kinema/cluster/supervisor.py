@@ -22,7 +22,7 @@ from kinema.cluster.process import RunningProcess, child_command, explain
 from kinema.cluster.region_file import ProcessState, Region
 from kinema.cluster.restarts import RestartPolicy
 from kinema.cluster.sockets import listen, reserve
-from kinema.cluster.topology import Process, Topology
+from kinema.cluster.topology import IN_CELLS, Process, Topology
 from kinema.core.errors import NotFound
 from kinema.wiring import Placement
 
@@ -37,7 +37,7 @@ _STAGES: tuple[tuple[frozenset[str], float], ...] = (
     (frozenset({"demo", "caddy", "worker"}), 0.8),
     (frozenset({"gateway"}), 1.4),
     (frozenset({"edge"}), 1.0),
-    (frozenset({"discovery", "members", "catalog", "playback", "encoding"}), 1.2),
+    (IN_CELLS, 1.2),
 )
 
 

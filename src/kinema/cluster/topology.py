@@ -8,9 +8,10 @@ import msgspec
 
 from kinema.core.errors import BadInput
 
-IN_CELLS = frozenset({"discovery", "members", "catalog", "playback", "encoding"})
+IN_CELLS = frozenset({"discovery", "members", "catalog", "playback", "encoding", "configuration"})
 ALONE = frozenset({"gateway", "edge", "worker"})  # each has a process, and an event loop, of its own
 NEEDED = ("discovery", "members", "catalog", "playback", "encoding", "gateway", "edge", "worker")
+SERVICES = (*NEEDED, "configuration")
 _NAME = re.compile(r"[a-z]+(-[a-z]+)*-([1-9][0-9]?)")
 _BUILT_IN = Path(__file__).with_name("topology.toml")
 
@@ -116,7 +117,9 @@ def check(topology: Topology) -> None:
 def _check_services(process: Process) -> None:
     unknown = set(process.services) - IN_CELLS - ALONE
     if unknown:
-        raise BadInput(f"{process.name} carries {min(unknown)!r}, which is no service; use one of {', '.join(NEEDED)}.")
+        raise BadInput(
+            f"{process.name} carries {min(unknown)!r}, which is no service; use one of {', '.join(SERVICES)}."
+        )
     if not process.services:
         raise BadInput(f"{process.name} carries nothing; name its services.")
     alone = set(process.services) & ALONE

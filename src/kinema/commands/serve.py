@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from kinema import wiring
 from kinema.cluster import region_file
 from kinema.cluster.sockets import listen
-from kinema.cluster.topology import NEEDED
+from kinema.cluster.topology import SERVICES
 from kinema.commands.options import Data, data_dir
 from kinema.core.errors import BadInput, NotFound
 from kinema.wiring import Placement
@@ -33,8 +33,8 @@ def serve(
     ] = None,
 ) -> int:
     """Run one service alone; it joins the region that runs on the data directory, or the registries that are named."""
-    if name not in NEEDED:
-        raise BadInput(f"There is no service {name!r}; use one of {', '.join(NEEDED)}.")
+    if name not in SERVICES:
+        raise BadInput(f"There is no service {name!r}; use one of {', '.join(SERVICES)}.")
     directory = data_dir(data)
     registries = tuple(registry or ())
     if not registries:

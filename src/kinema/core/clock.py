@@ -4,7 +4,16 @@ import asyncio
 import heapq
 import itertools
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+
+class Timer(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """Call it off; nothing happens when it has been made."""
+        ...
 
 
 class Clock(Protocol):
@@ -20,6 +29,10 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait for this many seconds of the clock's own time."""
+        ...
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back after this many seconds of the clock's own time; cheaper than a task that sleeps."""
         ...
 
 
@@ -38,13 +51,29 @@ class SystemClock:
         """Wait on the running event loop."""
         await asyncio.sleep(seconds)
 
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back from the running event loop."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
+
+
+class _ManualTimer:
+    """What waits for a ManualClock to be advanced."""
+
+    __slots__ = ("callback",)
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback: Callable[[], object] | None = callback
+
+    def cancel(self) -> None:
+        self.callback = None
+
 
 class ManualClock:
-    """A clock that stands still until it is advanced; sleepers wake in the order of their deadlines."""
+    """A clock that stands still until it is advanced; sleepers and timers wake in the order of their deadlines."""
 
     def __init__(self, start: float = 1_700_000_000.0) -> None:
         self._now = start
-        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._timers: list[tuple[float, int, _ManualTimer]] = []
         self._order = itertools.count()
 
     def now(self) -> float:
@@ -60,14 +89,25 @@ class ManualClock:
         if seconds <= 0:
             await asyncio.sleep(0)
             return
-        woken = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), woken))
-        await woken
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def advance(self, seconds: float) -> None:
-        """Move time on by this many seconds and wake every sleeper whose deadline has come."""
-        self._now += seconds
-        while self._sleepers and self._sleepers[0][0] <= self._now:
-            _, _, woken = heapq.heappop(self._sleepers)
+        def wake() -> None:
             if not woken.done():
                 woken.set_result(None)
+
+        self.call_later(seconds, wake)
+        await woken
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
+        """Call back from within `advance`, when the clock has been advanced by this many seconds."""
+        timer = _ManualTimer(callback)
+        heapq.heappush(self._timers, (self._now + seconds, next(self._order), timer))
+        return timer
+
+    def advance(self, seconds: float) -> None:
+        """Move time on by this many seconds and wake every sleeper and timer whose deadline has come."""
+        self._now += seconds
+        while self._timers and self._timers[0][0] <= self._now:
+            callback = heapq.heappop(self._timers)[2].callback
+            if callback is not None:
+                callback()

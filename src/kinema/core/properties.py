@@ -35,6 +35,7 @@ Layer = Literal["default", "file", "environment", "runtime"]
 PREFIX = "KINEMA_PROPERTY_"
 LONGEST_TEXT = 1000
 MOST_TEXTS = 100
+MOST_LETTERS = 10_000
 _MOST_SAID = 1000
 _LARGEST = 2**53  # whole numbers up to here survive JSON everywhere
 _GREATEST = 1e300  # neither infinite nor "not a number"
@@ -123,7 +124,7 @@ class Property(msgspec.Struct, Generic[T], frozen=True):
         return self.accept(_read(self.kind, text.strip()))
 
 
-class LayerValue(msgspec.Struct, frozen=True, omit_defaults=True):
+class LayerValue(msgspec.Struct, frozen=True):
     """What a layer says: its value as found, for the runtime layer also scope and expiry; `refused` says why it is not used."""
 
     layer: Layer
@@ -255,6 +256,14 @@ class Properties:
             wanted.name, value, layer, tuple(said for said, _ in self._shared.layers(wanted, self.place))
         )
 
+    def imagined(self, place: Place, overrides: Iterable[Override]) -> "Properties":
+        """Return what holds at another place with other overrides, over this process's file and environment."""
+        other = Properties(place, self._shared.environment, self._shared.clock)
+        other._shared.file = self._shared.file
+        other._shared.said = self._shared.said
+        other.replace_overrides(overrides)
+        return other
+
     def replace_file(self, values: Mapping[str, object]) -> None:
         """Put what the file says (values by full name) in the place of what it said before.
 
@@ -316,9 +325,9 @@ def _typed(kind: type[Value], value: object) -> Value | None:
         return float(cast("float", value)) if fits else None
     if kind is str:
         return value if _is_text(value) else None
-    if isinstance(value, list | tuple) and len(value) <= MOST_TEXTS and all(_is_text(one) for one in value):
-        return tuple(value)
-    return None
+    if not isinstance(value, list | tuple) or len(value) > MOST_TEXTS or not all(_is_text(one) for one in value):
+        return None
+    return tuple(value) if sum(map(len, value)) <= MOST_LETTERS else None
 
 
 def _is_text(value: object) -> TypeGuard[str]:

@@ -17,7 +17,7 @@ import hashlib
 import msgspec
 
 
-class Scope(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that is given must match; nothing given is everywhere. `percent` is over 0 and at most 100."""
 
     instance: str = ""

@@ -1,7 +1,41 @@
-"""How a call survives a bad moment: a deadline, a budget for retries, waits that do not beat in step. Pure, on an injected clock."""
+"""How a call survives a bad moment, and how a service survives its callers. Pure state machines on an injected clock, each usable alone.
+
+What reaches outside is not imported here: the rate limit in Redis is `kinema.resilience.rate_limit_redis`.
+"""
 
 from kinema.resilience.backoff import FullJitter
+from kinema.resilience.breaker import BreakerConfig, BreakerSnapshot, CircuitBreaker, State
+from kinema.resilience.bulkhead import Bulkhead, BulkheadSnapshot
 from kinema.resilience.deadline import Deadline
+from kinema.resilience.errors import BulkheadFull, CircuitOpen, LimitReached, RateLimited, Refused
+from kinema.resilience.gcra import Verdict, gcra
+from kinema.resilience.hedge import HedgeDelay
+from kinema.resilience.limiter import Limiter, LimiterSnapshot
+from kinema.resilience.limits import limit
+from kinema.resilience.rate_limit import RateLimiter, RateLimits
 from kinema.resilience.retry_budget import RetryBudget
 
-__all__ = ["Deadline", "FullJitter", "RetryBudget"]
+__all__ = [
+    "BreakerConfig",
+    "BreakerSnapshot",
+    "Bulkhead",
+    "BulkheadFull",
+    "BulkheadSnapshot",
+    "CircuitBreaker",
+    "CircuitOpen",
+    "Deadline",
+    "FullJitter",
+    "HedgeDelay",
+    "LimitReached",
+    "Limiter",
+    "LimiterSnapshot",
+    "RateLimited",
+    "RateLimiter",
+    "RateLimits",
+    "Refused",
+    "RetryBudget",
+    "State",
+    "Verdict",
+    "gcra",
+    "limit",
+]

@@ -1,6 +1,8 @@
 """The time that a caller will still wait. It travels with the call in milliseconds and only ever shrinks."""
 
-from kinema.core.clock import Clock
+from collections.abc import Callable
+
+from kinema.core.clock import Clock, Timer
 from kinema.core.errors import DeadlineExceeded
 
 HEADER = b"x-kinema-deadline"
@@ -24,6 +26,10 @@ class Deadline:
     def passed(self) -> bool:
         """Whether nothing is left."""
         return self._clock.monotonic() >= self._at
+
+    def call_when_passed(self, callback: Callable[[], object]) -> Timer:
+        """Call back when nothing is left; cancel the timer that is returned when it no longer matters."""
+        return self._clock.call_later(self.remaining, callback)
 
     def header(self) -> bytes:
         """Return the value for the header: whole milliseconds that are left."""

@@ -7,6 +7,7 @@ import pytest
 
 from tests.contract.storage.storage_servers import postgresql
 from tests.unit.catalog import test_catalog as catalog
+from tests.unit.configuration import test_configuration as configuration
 from tests.unit.members import test_members as members
 from tests.unit.playback import test_plays as playback
 
@@ -16,6 +17,9 @@ SCENARIOS = [
     (catalog, catalog.test_pinning_rolls_back_and_unpinning_returns),
     (catalog, catalog.test_what_a_dead_process_left_unannounced_is_published_later),
     (catalog, catalog.test_collection_keeps_what_is_in_use),
+    (configuration, configuration.test_of_racing_changes_based_on_one_state_exactly_one_is_made),
+    (configuration, configuration.test_a_value_ends_by_itself_and_the_trail_says_so),
+    (configuration, configuration.test_rolling_back_puts_back_what_held_before_a_change),
     (members, members.test_a_claim_works_once_even_when_many_try),
     (members, members.test_a_name_belongs_to_one_account),
     (members, members.test_a_new_password_needs_the_old_one_and_ends_other_sessions),

@@ -16,6 +16,7 @@ def test_kubernetes_takes_what_is_written(tmp_path):
     assert [item["metadata"]["name"] for item in document["items"]] == [
         "gateway",
         "catalog",
+        "configuration",
         "encoding",
         "members",
         "playback",

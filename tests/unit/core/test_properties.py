@@ -22,6 +22,7 @@ SHARE = Property("test.share", 0.5, "Which part of it.", between(0, 1))
 NAME = Property("test.name", "plain", "What it is called.")
 LEVEL = Property[Literal["low", "high"]]("test.level", "low", "How much.", one_of("low", "high"))
 HOSTS = Property[tuple[str, ...]]("test.hosts", ("a", "b"), "Where.", one_of("a", "b", "c"))
+LIST = Property[tuple[str, ...]]("test.list", (), "What.")
 ALL = (FLAG, COUNT, SHARE, NAME, LEVEL, HOSTS)
 
 
@@ -103,6 +104,7 @@ def test_texts_of_the_environment_become_values(wanted, text, value):
         (HOSTS, ["a", 5]),
         (HOSTS, ["a", "d"]),
         (HOSTS, ["a"] * 101),
+        (LIST, ["a" * 1000] * 11),
         (HOSTS, {"a": 1}),
         (NAME, None),
     ],

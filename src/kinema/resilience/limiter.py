@@ -1,0 +1,54 @@
+"""Counts the calls under way against an algorithm's limit."""
+
+from msgspec import Struct
+
+from kinema.core.clock import Clock
+from kinema.resilience.limits.algorithm import Algorithm
+
+
+class LimiterSnapshot(Struct, frozen=True, kw_only=True):
+    """A limiter at one moment; `refused` is counted since its start."""
+
+    limit: int
+    in_flight: int
+    refused: int
+
+
+class Limiter:
+    """`try_acquire` before each call; when it says True exactly one of `release`, `ignore` after it."""
+
+    __slots__ = ("_algorithm", "_clock", "_refused", "in_flight")
+
+    def __init__(self, algorithm: Algorithm, clock: Clock) -> None:
+        self._algorithm = algorithm
+        self._clock = clock
+        self._refused = 0
+        self.in_flight = 0
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be under way now."""
+        return self._algorithm.limit
+
+    def try_acquire(self) -> bool:
+        """Say whether a call may be made now, and count it."""
+        if self.in_flight < self._algorithm.limit:
+            self.in_flight += 1
+            return True
+        self._refused += 1
+        return False
+
+    def release(self, seconds: float, *, dropped: bool = False) -> None:
+        """The call ended after so many seconds; `dropped`: for lack of capacity (time-out, 503), not with an answer."""
+        rtt = int(seconds * 1e9)
+        start = int(self._clock.monotonic() * 1e9) - rtt
+        self._algorithm.sample(start, rtt, self.in_flight, dropped=dropped)
+        self.in_flight -= 1
+
+    def ignore(self) -> None:
+        """The call ended in a way that says nothing about capacity (cancelled, refused further on)."""
+        self.in_flight -= 1
+
+    def snapshot(self) -> LimiterSnapshot:
+        """Return the figures of now."""
+        return LimiterSnapshot(limit=self.limit, in_flight=self.in_flight, refused=self._refused)

@@ -1,0 +1,67 @@
+"""Rate limits in memory: one number for each of a bounded number of keys.
+
+Keys stand in the order in which they last took something. Those in front are the first whose burst is whole again, and such a key
+need not be remembered: each call forgets up to two of them. When there are `most_keys` all the same, the front one is forgotten,
+which gives that key its burst back early and costs the same whatever comes.
+"""
+
+from typing import Protocol
+
+from kinema.core.clock import Clock
+from kinema.resilience.gcra import Verdict, gcra
+
+
+class RateLimits(Protocol):
+    """Who judges calls by key: in memory (here), or in Redis for all processes together (`rate_limit_redis`)."""
+
+    async def take(self, key: str, cost: int = 1) -> Verdict:
+        """Judge a call and count it if it passes."""
+        ...
+
+
+class RateLimiter:
+    """`rate` calls a second for each key, `burst` at once. For one process."""
+
+    __slots__ = ("_arrivals", "_clock", "_most_keys", "burst", "rate")
+
+    def __init__(self, clock: Clock, rate: float, burst: int, most_keys: int = 100_000) -> None:
+        check_rate(rate, burst)
+        self._clock = clock
+        self._most_keys = most_keys
+        self._arrivals: dict[str, float] = {}
+        self.rate = rate
+        self.burst = burst
+
+    def __len__(self) -> int:
+        return len(self._arrivals)
+
+    def take_now(self, key: str, cost: int = 1) -> Verdict:
+        """Judge a call and count it if it passes."""
+        now = self._clock.monotonic()
+        arrivals = self._arrivals
+        verdict = gcra(arrivals.get(key, 0.0), now, self.rate, self.burst, cost)
+        if verdict.allowed:
+            arrivals.pop(key, None)
+            arrivals[key] = verdict.arrival
+            self._forget(now)
+        return verdict
+
+    async def take(self, key: str, cost: int = 1) -> Verdict:
+        """Judge a call and count it if it passes; never waits."""
+        return self.take_now(key, cost)
+
+    def _forget(self, now: float) -> None:
+        arrivals = self._arrivals
+        for _ in range(2):
+            first = next(iter(arrivals))
+            if len(arrivals) <= self._most_keys and arrivals[first] > now:
+                return
+            del arrivals[first]
+            if not arrivals:
+                return
+
+
+def check_rate(rate: float, burst: int) -> None:
+    """Raise ValueError for a rate or burst that lets nothing through, or everything."""
+    if not 0.0 < rate < float("inf") or burst < 1:
+        raise ValueError(f"A rate of {rate} with a burst of {burst}: give a rate above 0 and a burst of at least 1.")

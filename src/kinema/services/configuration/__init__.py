@@ -1,0 +1,1 @@
+"""What operators change while everything runs: the runtime layer of properties, audited. `create_configuration` makes the app."""
