@@ -112,11 +112,15 @@ class TooMany(KinemaError):
 
 
 class Unavailable(KinemaError):
-    """The thing exists and cannot be had right now."""
+    """The thing exists and cannot be had right now. `retry_after`: seconds after which it may be, as far as is known."""
 
     status = 503
     code = "unavailable"
     title = "Not available right now"
+
+    def __init__(self, detail: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class DeadlineExceeded(KinemaError):

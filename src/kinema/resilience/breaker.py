@@ -145,6 +145,16 @@ class CircuitBreaker:
         self._refused.add(now, 0)
         return False
 
+    def would_allow(self) -> bool:
+        """Say what `allow` would say now, without taking a permit."""
+        state = self._state
+        if state is State.CLOSED or state is State.FORCED_CLOSED:
+            return True
+        if state is State.FORCED_OPEN:
+            return False
+        slept = self._clock.monotonic() - self._since >= self._config.sleep_seconds
+        return slept or (state is State.HALF_OPEN and self._probes_left > 0)
+
     def success(self, seconds: float) -> None:
         """The call did what it should, after so many seconds since `allow`."""
         self._ended(seconds, failed=False)

@@ -12,19 +12,20 @@ import msgspec
 
 from kinema.core import spans as tracing
 from kinema.core.clock import Clock
-from kinema.core.errors import KinemaError, Unavailable
+from kinema.core.errors import KinemaError
 from kinema.core.identity import Identity, seal
 from kinema.core.keys import KeyRing
 from kinema.core.metrics import Metrics
 from kinema.core.problem import error_of
 from kinema.core.spans import SpanContext, Spans
-from kinema.http import Client, ConnectFailed, Response, TimedOut
+from kinema.http import Client, Response, TimedOut
 from kinema.http.errors import ResponseInvalid
 from kinema.model.discovery import Instance
 from kinema.resilience import Deadline, FullJitter, RetryBudget
 from kinema.resilience.deadline import HEADER as DEADLINE
+from kinema.resilience.headers import SHED, marked
 from kinema.rpc.badge import IDENTITY, Badge
-from kinema.rpc.balance import Balancer
+from kinema.rpc.balance import Balancer, Outcome, outcome_of_error, outcome_of_status
 from kinema.rpc.directory import Directory
 from kinema.rpc.retry import retryable_error, retryable_status
 from kinema.rpc.templates import route_of
@@ -128,7 +129,7 @@ class Rpc:
         while True:
             instance = self.balancer.pick(service, tried)
             if instance is None:
-                raise Unavailable(f"No instance of {service} is running; look at `kinema status` and try again.")
+                raise self.balancer.refusal(service, tried)
             tried.append(instance.address)
             try:
                 answer = await self._attempt(instance, method, path, fields, body, deadline)
@@ -170,24 +171,20 @@ class Rpc:
         context, span_id = self._context(), tracing.new_span_id()
         headers = [*fields, *tracing.fields(context, span_id), (DEADLINE, deadline.header())]
         began, status = self.spans.now(), 0
-        self.balancer.begin(instance.address)
+        outcome, answered = Outcome.ABANDONED, None
+        self.balancer.begin(instance)
         try:
             answer = await self.client.fetch(instance.address, method, path, headers, body, timeout=left)
-            status = answer.status
-        except ConnectFailed as error:
-            status = error.status
-            self.balancer.refused(instance.address)
-            raise
-        except TimedOut as error:
-            status = error.status
-            raise TimedOut(f"{instance.service} did not answer {method} {path} within {left:.1f} s.") from error
+            status, answered = answer.status, answer.headers
+            outcome = outcome_of_status(status, shed=marked(answered.get(SHED)))
         except KinemaError as error:
-            status = error.status
+            status, outcome = error.status, outcome_of_error(error)
+            if isinstance(error, TimedOut):
+                raise TimedOut(f"{instance.service} did not answer {method} {path} within {left:.1f} s.") from error
             raise
         finally:
-            self.balancer.end(instance.address)
+            self.balancer.end(instance, outcome, self.spans.now() - began, answered)
             self._record(context, span_id, instance, route_of(method, path), began, status)
-        self.balancer.answered(instance.address)
         return answer
 
     def _fields(

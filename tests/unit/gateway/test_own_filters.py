@@ -200,12 +200,12 @@ async def test_an_outbound_filter_may_wait_and_change_whole_and_streamed_answers
         for text in (replaced, f"async {replaced}"):
             await folder.write("own.py", inbound(text, kind="outbound"))
             assert (await region.get("/v1/home?long", token)).body == b"instead"
-            await until(lambda: not region.rpc.balancer.loads)
+            await until(lambda: not region.rpc.balancer.in_flight)
         broken = "def apply(self, passage, answer): answer.add(b'x', b'a\\r\\nb')"
         await folder.write("own.py", inbound(broken, kind="outbound"))
         for path in ("/v1/home", "/v1/home?long"):
             assert (await region.get(path, token)).status == 500
-            await until(lambda: not region.rpc.balancer.loads)
+            await until(lambda: not region.rpc.balancer.in_flight)
 
 
 async def test_an_endpoint_answers_by_itself_and_may_bring_its_own_route(tmp_path):

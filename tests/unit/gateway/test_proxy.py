@@ -116,7 +116,7 @@ async def test_a_safe_request_is_sent_again_after_503_or_a_lost_connection(tmp_p
         good.handler = bad.handler = lambda exchange: exchange.reply(503, (), b"busy")
         response = await region.get("/v1/home", token)
         assert (response.status, response.body) == (503, b"busy")
-        assert region.rpc.balancer.loads == {}
+        assert region.rpc.balancer.in_flight == 0
 
 
 async def test_an_unsafe_request_that_may_have_had_its_effect_is_not_repeated(tmp_path):
@@ -314,7 +314,7 @@ async def test_a_client_that_leaves_ends_the_call(tmp_path):
         await until(lambda: catalog.seen)
         call.cancel()
         await asyncio.wait_for(gone.wait(), 5)
-        await until(lambda: not region.rpc.balancer.loads)
+        await until(lambda: not region.rpc.balancer.in_flight)
 
 
 async def test_bodies_over_the_limit_are_refused_announced_or_not(tmp_path):

@@ -1,58 +1,193 @@
-"""Which instance gets the next attempt: the live ones, less those already tried, less those avoided, then the choice of two."""
+"""Which instance gets the next attempt. One balancer serves a whole process: its rpc client and, in a gateway, the proxy.
+
+    pick     a live instance that was not tried, is not ejected or avoided, whose breaker is closed and whose limits have
+             room; which of these: pool.py
+    begin    it gets the request: counts it, takes its permits
+    end      how it went: health, outliers, breaker and limit learn from it
+
+`pick` changes nothing and may be asked just to see whether there is anybody. One that is used is followed at once by `begin`, and
+that by exactly one `end`.
+"""
 
 from collections.abc import Collection, Sequence
 from random import Random
 from typing import Protocol
 
 from kinema.core.clock import Clock
+from kinema.core.errors import KinemaError, Unavailable
+from kinema.http.headers import Headers
+from kinema.model.balance import BalancerState, InstanceState
 from kinema.model.discovery import Instance
-from kinema.rpc.balance.avoidance import Avoidance
-from kinema.rpc.balance.choice_of_two import choose
+from kinema.resilience.errors import CircuitOpen, LimitReached
+from kinema.rpc.balance.guards import GuardLimits
+from kinema.rpc.balance.member import NEVER, Member
+from kinema.rpc.balance.outcome import Outcome
+from kinema.rpc.balance.pool import Caller, Pool
+
+UTILISATION = b"x-kinema-utilisation"
+"""On answers of our services: how much of what it can do the instance is doing, 0 to 1."""
 
 
 class InstanceSource(Protocol):
     """Who knows the live instances (the directory)."""
 
     def instances(self, service: str) -> Sequence[Instance]:
-        """Return the live instances of a service."""
+        """Return the live instances of a service: the same object while nothing has changed."""
         ...
 
 
 class Balancer:
-    """Counts what is under way by address. Every `pick` that is used is followed by `begin` and exactly one `end`."""
+    """Knows the services that this process calls. `zone` (empty: zones do not matter), `service` and `instance` say who calls."""
 
-    def __init__(self, source: InstanceSource, clock: Clock, random: Random | None = None) -> None:
+    def __init__(
+        self,
+        source: InstanceSource,
+        clock: Clock,
+        random: Random | None = None,
+        *,
+        zone: str = "",
+        service: str = "",
+        instance: str = "",
+        limits: GuardLimits | None = None,
+    ) -> None:
         self._source = source
-        self._random = random or Random()  # noqa: S311 (spreads load, guards nothing)
-        self._avoidance = Avoidance(clock)
-        self.loads: dict[str, int] = {}
+        self._clock = clock
+        self._monotonic = clock.monotonic
+        self._draw = (random or Random()).random  # noqa: S311 (spreads load, guards nothing)
+        self._service = service
+        self._caller = Caller(zone, instance, ())
+        self._limits = limits or GuardLimits()
+        self._pools: dict[str, Pool] = {}
 
     def pick(self, service: str, tried: Collection[str] = ()) -> Instance | None:
-        """Return an instance whose address is not among the tried ones, or None."""
-        candidates: Sequence[Instance] = self._source.instances(service)
-        if tried:
-            candidates = [one for one in candidates if one.address not in tried]
-        if self._avoidance.any and candidates:
-            candidates = self._avoidance.without(candidates)
-        return choose(candidates, self.loads, self._random) if candidates else None
+        """Return an instance whose address is not among the tried ones, or None: `refusal` says why."""
+        found = self._source.instances(service)
+        pool = self._pools.get(service)
+        now = self._monotonic()
+        if pool is None or pool.found is not found:
+            if not found:
+                self._pools.pop(service, None)
+                return None
+            pool = self._renewed(service, found, now)
+        if now >= pool.due:
+            self._reconsider(pool, now)
+        member = pool.pick(tried, self._draw, self._caller, now)
+        return None if member is None else member.instance
 
-    def begin(self, address: str) -> None:
-        """A request goes to this address."""
-        self.loads[address] = self.loads.get(address, 0) + 1
+    def refusal(self, service: str, tried: Collection[str] = ()) -> KinemaError:
+        """Return why there is nobody to pick: nobody runs, or those that do are cut off or full for the moment."""
+        pool = self._pools.get(service)
+        left = [] if pool is None else [one for address, one in pool.members.items() if address not in tried]
+        if pool is None or not left:
+            return Unavailable(f"No instance of {service} is running; look at `kinema status` and try again.")
+        if any(one.guards.lets for one in left):
+            return LimitReached(f"Every instance of {service} has as much to do as it can; try again in a moment.")
+        seconds = pool.shut_seconds
+        return CircuitOpen(
+            f"The last calls to {service} failed, so it is left alone for a moment; try again in a few seconds.",
+            retry_after=seconds,
+        )
 
-    def end(self, address: str) -> None:
-        """It is over, however it went."""
-        left = self.loads.get(address, 0) - 1
-        if left > 0:
-            self.loads[address] = left
-        else:
-            self.loads.pop(address, None)
+    def begin(self, instance: Instance, *, timed: bool = True) -> None:
+        """A request goes to this instance, which was just picked; not `timed`: it may take as long as it likes."""
+        member = self._member(instance)
+        if member is not None:
+            member.in_flight += 1
+            member.guards.begin(timed=timed)
 
-    def refused(self, address: str) -> None:
-        """No connection could be made to this address."""
-        self._avoidance.avoid(address)
+    def end(self, instance: Instance, outcome: Outcome, seconds: float | None, headers: Headers | None = None) -> None:
+        """It is over. `seconds` is how long it took, None if it was not timed; `headers` are those of the answer."""
+        member = self._member(instance)
+        if member is None or member.in_flight == 0:
+            return
+        member.in_flight -= 1
+        member.guards.end(outcome, seconds)
+        if headers is not None:
+            reported = headers.get(UTILISATION)
+            if reported is not None:
+                member.report(reported, self._monotonic())
+        if outcome is Outcome.ANSWERED:
+            member.proven = True
+            member.consecutive = 0
+            member.interval_answers += 1
+            if seconds is not None:
+                health = member.health
+                health.answers += 1
+                health.seconds += seconds
+            if member.avoided_until > NEVER:
+                self._pools[instance.service].forgive(member)
+        elif outcome is not Outcome.ABANDONED:
+            self._went_wrong(member, outcome)
 
-    def answered(self, address: str) -> None:
-        """The address has answered."""
-        if self._avoidance.any:
-            self._avoidance.forgive(address)
+    def utilisation(self, service: str) -> float:
+        """Return how much of what it can do a service does, as this process sees it: 0 to 1, a tenth of a second old at most."""
+        pool = self._pools.get(service)
+        return 0.0 if pool is None else pool.utilisation
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that are under way."""
+        return sum(member.in_flight for pool in self._pools.values() for member in pool.members.values())
+
+    def snapshot(self) -> BalancerState:
+        """Return what is known of every instance that this process has called."""
+        now = self._monotonic()
+        states = [_state(member, now) for pool in self._pools.values() for member in pool.members.values()]
+        return BalancerState(tuple(sorted(states, key=_by_name)))
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _member(self, instance: Instance) -> Member | None:
+        pool = self._pools.get(instance.service)
+        member = None if pool is None else pool.members.get(instance.address)
+        return member if member is not None and member.instance.instance == instance.instance else None
+
+    def _renewed(self, service: str, found: Sequence[Instance], now: float) -> Pool:
+        pool = self._pools.get(service)
+        if pool is None:
+            pool = self._pools[service] = Pool(self._clock, self._limits)
+        pool.renew(found, now)
+        return pool
+
+    def _reconsider(self, pool: Pool, now: float) -> None:
+        peers = self._source.instances(self._service) if self._service else ()
+        if peers is not self._caller.peers:
+            self._caller = Caller(self._caller.zone, self._caller.instance, peers)
+        pool.reconsider(now, self._caller)
+
+    def _went_wrong(self, member: Member, outcome: Outcome) -> None:
+        now = self._monotonic()
+        pool = self._pools[member.instance.service]
+        if outcome is Outcome.SHED:
+            member.utilisation, member.reported, member.reported_at = 1.0, b"", now
+            return
+        member.health.failures += 1
+        member.interval_failures += 1
+        pool.failed(member, now)
+        if outcome is Outcome.REFUSED:
+            pool.avoid(member, now)
+
+
+def _state(member: Member, now: float) -> InstanceState:
+    instance, health = member.instance, member.health
+    return InstanceState(
+        service=instance.service,
+        instance=instance.instance,
+        address=instance.address,
+        zone=instance.zone,
+        in_flight=member.in_flight,
+        penalty=member.penalty,
+        weight=member.weight,
+        failure_rate=health.failure_rate,
+        latency=health.latency,
+        utilisation=member.utilisation,
+        ejected_seconds=max(0.0, member.ejected_until - now),
+        ejections=member.ejections,
+        avoided_seconds=max(0.0, member.avoided_until - now),
+        breaker=member.guards.breaker.state.value,
+        limit=member.guards.limiter.limit,
+    )
+
+
+def _by_name(state: InstanceState) -> tuple[str, str]:
+    return state.service, state.instance

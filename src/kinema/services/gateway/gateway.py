@@ -252,7 +252,7 @@ def create_gateway(
         parts,
         BuiltIn(parts, inbound, outbound),
         filters_dir,
-        Proxy(rpc.client, rpc.balancer, rpc.budget),
+        Proxy(rpc.client, rpc.balancer, rpc.budget, clock),
         Events(rpc, sessions, clock),
         Pages(ui_dir, rpc.directory, clock),
         Health(rpc.directory, rpc.client, clock, needed),

@@ -7,6 +7,7 @@ a client that reads slowly pauses the service; a service that reads slowly pause
 a service that is lost in mid-answer cuts the client off; before that, it is 502, 503 or 504
 """
 
+from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, DeadlineExceeded, KinemaError, Unavailable
 from kinema.http import (
     Call,
@@ -19,56 +20,70 @@ from kinema.http import (
     TimedOut,
     Upload,
 )
+from kinema.model.discovery import Instance
 from kinema.resilience import RetryBudget
-from kinema.rpc.balance import Balancer
+from kinema.resilience.errors import Refused
+from kinema.resilience.headers import SHED, marked
+from kinema.resilience.shedding import Shed
+from kinema.rpc.balance import Balancer, Outcome, outcome_of_error, outcome_of_status
 from kinema.rpc.retry import retryable_error, retryable_status
 from kinema.services.gateway.errors import BadGateway
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.status import StatusCategory, category_of_error, category_of_status
 
 _SMALL_BYTES = 64 * 1024  # answers up to here are gathered and sent whole, bodies up to here come at once
+_LONGEST_TIMED_SECONDS = 60.0  # what may take longer (maintenance) says nothing about how fast an instance is
 _STALLED_SECONDS = 60.0  # longest pause of a service in mid-answer, of a client in mid-upload
 
 
 class Proxy:
     """Calls services on behalf of clients."""
 
-    def __init__(self, client: Client, balancer: Balancer, budget: RetryBudget) -> None:
+    def __init__(self, client: Client, balancer: Balancer, budget: RetryBudget, clock: Clock) -> None:
         self.client = client
         self.balancer = balancer
         self.budget = budget
+        self.now = clock.monotonic
 
     def __call__(self, passage: Passage) -> None:
         """Endpoint: relay the request."""
-        if not passage.lane.route.streaming and _comes_at_once(passage):
+        route = passage.lane.route
+        at_once = not route.streaming and _comes_at_once(passage)
+        if at_once:
             passage.outgoing.append(passage.lane.deadline)
         self.budget.called()
-        Relay(self, passage).begin()
+        Relay(self, passage, timed=at_once and route.seconds <= _LONGEST_TIMED_SECONDS).begin()
 
 
 class Relay:
     """One request being relayed; the sink of its present call."""
 
     __slots__ = (
-        "_address",
+        "_began",
         "_body_ended",
         "_call",
         "_gathered",
         "_headers",
+        "_instance",
         "_lines",
         "_passage",
         "_proxy",
         "_replay",
+        "_seconds",
         "_status",
+        "_timed",
         "_tried",
         "_uploads",
     )
 
-    def __init__(self, proxy: Proxy, passage: Passage) -> None:
+    def __init__(self, proxy: Proxy, passage: Passage, *, timed: bool) -> None:
         self._proxy = proxy
+        self._timed = timed
         self._passage = passage
         self._tried: list[str] | None = None
-        self._address = ""
+        self._instance: Instance | None = None  # of the attempt that is under way
+        self._began = 0.0
+        self._seconds: float | None = None  # from the beginning of a timed attempt to the head of its answer
         self._call: Call | None = None
         self._status = 0
         self._headers: Headers | None = None
@@ -97,7 +112,7 @@ class Relay:
         instance = proxy.balancer.pick(route.service, self._tried or ())
         if instance is None:
             passage.category = StatusCategory.FAILURE_ORIGIN_NO_SERVERS
-            passage.refuse(Unavailable(f"No instance of {route.service} is running; try again in a moment."))
+            passage.refuse(_as_gateway(proxy.balancer.refusal(route.service, self._tried or ()), route.service))
             return False
         try:
             self._call = proxy.client.send(
@@ -112,16 +127,20 @@ class Relay:
         except ValueError as error:
             passage.refuse(BadInput(f"The request cannot be passed on: {error}"))
             return False
-        self._address = instance.address
-        proxy.balancer.begin(instance.address)
+        self._instance = instance
+        self._began = proxy.now()
+        self._seconds = None
+        proxy.balancer.begin(instance, timed=self._timed)
         if self._uploads:
             self._call.on_writable = self._service_takes
         return True
 
     def _again(self) -> bool:
         """Send the request to another instance if there is one and the budget allows it."""
-        proxy = self._proxy
-        tried = self._tried = [*(self._tried or ()), self._address]
+        proxy, instance = self._proxy, self._instance
+        if instance is None:
+            return False
+        tried = self._tried = [*(self._tried or ()), instance.address]
         if self._uploads and self._replay is None:
             return False
         if proxy.balancer.pick(self._passage.lane.route.service, tried) is None or not proxy.budget.take():
@@ -171,7 +190,9 @@ class Relay:
         """Sink: begin the answer, or gather a small one."""
         passage = self._passage
         method = passage.exchange.method
-        if retryable_status(method, status) and self._again_instead():
+        if self._timed:
+            self._seconds = self._proxy.now() - self._began
+        if retryable_status(method, status) and self._again_instead(status, headers):
             return
         self._status = status
         self._headers = headers
@@ -205,8 +226,7 @@ class Relay:
 
     def on_end(self) -> None:
         """Sink: the answer is complete."""
-        self._proxy.balancer.end(self._address)
-        self._proxy.balancer.answered(self._address)
+        self._settle(outcome_of_status(self._status, shed=self._headers is not None and marked(self._headers.get(SHED))))
         self._call = None
         passage = self._passage
         passage.exchange.on_disconnect = None
@@ -219,11 +239,8 @@ class Relay:
 
     def on_error(self, error: KinemaError) -> None:
         """Sink: try another instance, or tell the client."""
-        proxy = self._proxy
-        proxy.balancer.end(self._address)
+        self._settle(outcome_of_error(error))
         self._call = None
-        if isinstance(error, ConnectFailed):
-            proxy.balancer.refused(self._address)
         passage = self._passage
         if not passage.exchange.answered and retryable_error(passage.exchange.method, error) and self._again():
             return
@@ -233,15 +250,26 @@ class Relay:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _again_instead(self) -> bool:
+    def _again_instead(self, status: int, headers: Headers) -> bool:
         """Leave an answer that another instance may better; False: there is none, take this answer."""
-        call, address = self._call, self._address
+        call, instance, seconds = self._call, self._instance, self._seconds
         if not self._again():
             return False
         if call is not None:
             call.cancel()
-        self._proxy.balancer.end(address)
+        if instance is not None:
+            outcome = outcome_of_status(status, shed=marked(headers.get(SHED)))
+            self._proxy.balancer.end(instance, outcome, seconds, headers)
         return True
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Tell the balancer how the present attempt went."""
+        if self._instance is None:
+            return
+        seconds = self._seconds
+        if self._timed and seconds is None:
+            seconds = self._proxy.now() - self._began
+        self._proxy.balancer.end(self._instance, outcome, seconds, self._headers)
 
     def _client_takes(self) -> None:
         if self._call is not None:
@@ -255,7 +283,7 @@ class Relay:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-            self._proxy.balancer.end(self._address)
+            self._settle(Outcome.ABANDONED)
 
 
 def _comes_at_once(passage: Passage) -> bool:
@@ -277,4 +305,6 @@ def _as_gateway(error: KinemaError, service: str) -> KinemaError:
         return Unavailable(f"The {service} service is busy; try again in a moment.")
     if isinstance(error, TimedOut):
         return DeadlineExceeded(f"The {service} service did not answer in time; try again.")
+    if isinstance(error, Refused):
+        return Shed(str(error), retry_after=error.retry_after)
     return error
