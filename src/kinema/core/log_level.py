@@ -10,7 +10,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 LOG_LEVEL = Property[LogLevel](
     "log.level",
     "info",
-    "The least severe lines that a process logs. `debug` is for Kinema's own lines; libraries stay at `info`.",
+    "The least severe lines that a process logs. Debug is for Kinema's own lines; libraries stay at info.",
     one_of("debug", "info", "warning", "error"),
 )
 

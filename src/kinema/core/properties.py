@@ -53,7 +53,10 @@ class PropertyRefused(BadInput):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """A condition on values. `allowed` completes "allowed is a number, ..."; `choices` are all values, when they can be listed."""
+    """A condition on values. `allowed` completes "allowed is ..." (of texts) or "allowed is a number, ...".
+
+    `choices` are all values, when they can be listed.
+    """
 
     allowed: str
     accepts: Callable[[Any], bool]
@@ -74,7 +77,9 @@ def one_of(*choices: str) -> Check:
     """Accept these texts, or lists of nothing but these."""
     known = frozenset(choices)
     shown = ", ".join(choices)
-    return Check(f"of {shown}", lambda value: known.issuperset((value,) if isinstance(value, str) else value), choices)
+    return Check(
+        f"one of {shown}", lambda value: known.issuperset((value,) if isinstance(value, str) else value), choices
+    )
 
 
 class Property(msgspec.Struct, Generic[T], frozen=True):
@@ -110,7 +115,10 @@ class Property(msgspec.Struct, Generic[T], frozen=True):
     @property
     def allowed(self) -> str:
         """What is accepted, in words: "a whole number, from 1 to 100"."""
-        return _KINDS[self.kind] + (f", {self.check.allowed}" if self.check else "")
+        if self.check is None:
+            return _KINDS[self.kind]
+        kind = {str: "", tuple: "a list, each "}.get(self.kind, f"{_KINDS[self.kind]}, ")
+        return f"{kind}{self.check.allowed}"
 
     def accept(self, value: object) -> T:
         """Return a value from TOML or JSON as this property's type. Raises PropertyRefused, which says what is allowed."""

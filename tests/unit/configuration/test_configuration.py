@@ -120,7 +120,7 @@ async def test_every_declared_property_is_listed_with_what_it_accepts(room):
     level = listed["log.level"]
     assert (level["kind"], level["value"], level["layer"], level["default"]) == ("text", "info", "default", "info")
     assert level["choices"] == ["debug", "info", "warning", "error"]
-    assert level["allowed"] == "a text, of debug, info, warning, error"
+    assert level["allowed"] == "one of debug, info, warning, error"
     assert level["variable"] == "KINEMA_PROPERTY_LOG_LEVEL"
     assert list(listed) == sorted(listed)
 

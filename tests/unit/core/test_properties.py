@@ -125,8 +125,8 @@ def test_the_sentence_names_property_value_and_what_is_allowed():
         "true or false",
         "a number, from 0 to 1",
         "a text",
-        "a text, of low, high",
-        "a list of texts, of a, b, c",
+        "one of low, high",
+        "a list, each one of a, b, c",
     ]
 
 

@@ -1,6 +1,6 @@
 /** What the pages change. */
 import { request } from "./request";
-import type { ClaimLink, Title, TitleDetails, Who } from "./types";
+import type { ClaimLink, PropertyChange, PropertyScope, PropertyState, Title, TitleDetails, Who } from "./types";
 
 const title = (titleId: string) => `/v1/titles/${encodeURIComponent(titleId)}`;
 const job = (jobId: string) => `/v1/jobs/${encodeURIComponent(jobId)}`;
@@ -26,3 +26,18 @@ export const withdrawTitle = (titleId: string) => request(title(titleId), { meth
 export const cancelJob = (jobId: string) => request(job(jobId), { method: "DELETE" });
 
 export const retryJob = (jobId: string) => request(`${job(jobId)}/retry`, { method: "POST" });
+
+const property = (name: string) => `/v1/properties/${encodeURIComponent(name)}`;
+
+/** `revision` is that of the state which the change is based on; somebody else's change in between refuses this one. */
+export const setProperty = (name: string, change: PropertyChange, revision: number) =>
+  request<PropertyState>(property(name), { method: "PUT", body: change, ifMatch: `"${revision}"` });
+
+export const unsetProperty = (name: string, scope: PropertyScope, reason: string, revision: number) => {
+  const { percent, ...parts } = scope;
+  const search = new URLSearchParams({ ...parts, canary: String(percent < 100), reason });
+  return request<PropertyState>(`${property(name)}?${search}`, { method: "DELETE", ifMatch: `"${revision}"` });
+};
+
+export const rollBackProperty = (entry: number, reason: string) =>
+  request<PropertyState>(`/v1/properties/audit/${entry}/rollback`, { method: "POST", body: { reason } });

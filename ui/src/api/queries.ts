@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
 
 import { ApiError, isTransient, request } from "./request";
-import type { Home, Job, JobPage, Title, TitlePage, Who } from "./types";
+import type { AuditPage, Home, Job, JobPage, PropertyList, PropertyState, Title, TitlePage, Who } from "./types";
 
 /** Causes that pass by themselves are asked again for as long as it takes, ever more slowly up to 5 s. */
 export function createQueryClient(): QueryClient {
@@ -58,3 +58,24 @@ export const jobsQuery = queryOptions({
   queryKey: ["jobs"],
   queryFn: async ({ signal }): Promise<Job[]> => (await request<JobPage>("/v1/jobs", { signal })).jobs,
 });
+
+/** Read every few seconds while it is looked at: others change properties too, and values end by themselves. */
+export const propertiesQuery = queryOptions({
+  queryKey: ["properties", "list"],
+  queryFn: async ({ signal }): Promise<PropertyState[]> =>
+    (await request<PropertyList>("/v1/properties", { signal })).properties,
+  refetchInterval: 3000,
+});
+
+/** The changes of one property, or of all with an empty name, the newest first. */
+export function propertyChangesQuery(name: string) {
+  return infiniteQueryOptions({
+    queryKey: ["properties", "changes", name],
+    queryFn: ({ pageParam, signal }) => {
+      const search = new URLSearchParams({ limit: "25", name, cursor: pageParam });
+      return request<AuditPage>(`/v1/properties/audit?${search}`, { signal });
+    },
+    initialPageParam: "",
+    getNextPageParam: (page) => page.next_cursor ?? undefined,
+  });
+}

@@ -54,16 +54,19 @@ export interface RequestOptions {
   body?: unknown;
   /** Makes a repeated POST safe: the region answers the second as it answered the first. */
   idempotencyKey?: string;
+  /** Refused with 412 unless the thing still is in the state with this ETag. */
+  ifMatch?: string;
   signal?: AbortSignal | undefined;
 }
 
 /** Call the API. Throws ApiError or Unreachable; an abort passes through as it is. */
 export async function request<T>(path: string, options: RequestOptions = {}): Promise<T> {
-  const { method = "GET", body, idempotencyKey, signal } = options;
+  const { method = "GET", body, idempotencyKey, ifMatch, signal } = options;
   const headers = new Headers({ accept: "application/json" });
   const init: RequestInit = { method, credentials: "same-origin", headers };
   if (signal) init.signal = signal;
   if (idempotencyKey !== undefined) headers.set("idempotency-key", idempotencyKey);
+  if (ifMatch !== undefined) headers.set("if-match", ifMatch);
   if (body !== undefined) {
     headers.set("content-type", "application/json");
     init.body = JSON.stringify(body);

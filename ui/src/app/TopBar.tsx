@@ -19,9 +19,14 @@ export function TopBar({ who }: { who: Who | null }) {
             Films
           </Link>
           {who.role === "operator" && (
-            <Link to="/studio" {...link} data-testid="nav-studio">
-              Studio
-            </Link>
+            <>
+              <Link to="/studio" {...link} data-testid="nav-studio">
+                Studio
+              </Link>
+              <Link to="/console/{-$page}/{-$item}" {...link} data-testid="nav-console">
+                Console
+              </Link>
+            </>
           )}
           <Link to="/account" {...link} data-testid="nav-account">
             Account

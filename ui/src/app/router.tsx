@@ -1,4 +1,4 @@
-/** Which address shows which page. Player and studio are loaded when somebody goes there. */
+/** Which address shows which page. Player, studio and console are loaded when somebody goes there. */
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent } from "@tanstack/react-router";
 
 import { AccountPage } from "../account/AccountPage";
@@ -28,6 +28,12 @@ const studio = createRoute({
   component: lazyRouteComponent(() => import("../studio/StudioPage"), "StudioPage"),
 });
 
+const consoleRoute = createRoute({
+  getParentRoute: () => root,
+  path: "/console/{-$page}/{-$item}",
+  component: lazyRouteComponent(() => import("../console/ConsolePage"), "ConsolePage"),
+});
+
 const account = createRoute({ getParentRoute: () => root, path: "/account", component: AccountPage });
 
 const claim = createRoute({ getParentRoute: () => root, path: "/claim", component: ClaimPage });
@@ -42,7 +48,7 @@ const signIn = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([home, title, watch, studio, account, claim, signIn]),
+  routeTree: root.addChildren([home, title, watch, studio, consoleRoute, account, claim, signIn]),
   scrollRestoration: true,
   defaultPreload: "intent",
 });

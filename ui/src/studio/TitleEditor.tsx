@@ -8,8 +8,8 @@ import { Fault } from "../parts/Fault";
 import { Field } from "../parts/Field";
 import fields from "../parts/field.module.css";
 import buttons from "../parts/button.module.css";
-import { Dialog } from "./Dialog";
-import styles from "./dialog.module.css";
+import { Dialog } from "../parts/Dialog";
+import styles from "../parts/dialog.module.css";
 
 function detailsOf(form: FormData): TitleDetails {
   const year = textOf(form, "year").trim();

@@ -4,8 +4,8 @@ import { withdrawTitle } from "../api/actions";
 import type { Title } from "../api/types";
 import { Fault } from "../parts/Fault";
 import buttons from "../parts/button.module.css";
-import { Dialog } from "./Dialog";
-import styles from "./dialog.module.css";
+import { Dialog } from "../parts/Dialog";
+import styles from "../parts/dialog.module.css";
 
 /** Asks before a film is taken off. */
 export function WithdrawDialog({ title, onClose }: { title: Title; onClose: () => void }) {
