@@ -92,7 +92,8 @@ class MemoryCache:
         self._protected.clear()
         self._expiry.clear()
 
-    def __len__(self) -> int:
+    @property
+    def held(self) -> int:
         """How many values are held, expired ones that were not dropped yet included."""
         return len(self._probation) + len(self._protected)
 
@@ -138,7 +139,7 @@ class MemoryCache:
         else:
             self._probation.insert(key, entry)
         heapq.heappush(self._expiry, (entry[0], key))
-        if len(self._expiry) > 2 * len(self) + 1000:  # most lines are of values that were replaced or dropped
+        if len(self._expiry) > 2 * self.held + 1000:  # most lines are of values that were replaced or dropped
             both = (self._probation, self._protected)
             self._expiry = [(held[0], name) for part in both for name, held in part.items()]
             heapq.heapify(self._expiry)

@@ -171,7 +171,10 @@ class Cache(Protocol):
         ...
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
-        """Store a value if there is none, and return whether it was stored; of several callers at once one stores."""
+        """Store a value if there is none, and return whether it was stored; of several callers at once one stores.
+
+        A value whose end an engine rounds up counts until then, even if `get` does not return it any more.
+        """
         ...
 
     async def delete(self, key: str) -> bool:

@@ -1,13 +1,16 @@
-"""What the `Cache` port promises, on every engine: in process, on a real Redis, on a real memcached."""
+"""What the `Cache` port promises, on every engine: in process, on a real Redis, on a real memcached, on both as two zones."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from kinema.core.clock import SystemClock
 from kinema.core.errors import BadInput, TooLarge, Unavailable
+from kinema.resilience.breaker import CircuitBreaker
+from kinema.storage.cache_zones import MAX_ZONED_VALUE_BYTES, Latch, ZonedCache, ZonesPolicy
 from kinema.storage.engines import open_cache
 from kinema.storage.ports import MAX_CACHE_KEYS, MAX_CACHE_VALUE_BYTES, Cache
 from tests.support.servers import CacheServer, memcached_server, redis_server
@@ -27,18 +30,32 @@ def memcached() -> Iterator[CacheServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "redis", "valkey", "memcached"])
-def cache_url(request: pytest.FixtureRequest) -> str:
-    """The url of an engine; valkey:// is the same engine and server as redis://, under its other name."""
+@pytest.fixture(params=["memory", "redis", "valkey", "memcached", "zones"])
+def open_one(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Cache]:
+    """Opens an engine; valkey:// is the same engine and server as redis://, under its other name."""
+
+    def address(name: str) -> str:
+        server: CacheServer = request.getfixturevalue("redis" if name == "valkey" else name)
+        return f"{name}://{server.address}"
+
     if request.param == "memory":
-        return ""
-    server = request.getfixturevalue("redis" if request.param == "valkey" else request.param)
-    return f"{request.param}://{server.address}"
+        return lambda: open_cache(tmp_path)
+    if request.param != "zones":
+        return lambda: open_cache(tmp_path, address(request.param))
+    clock = SystemClock()
+    policy = ZonesPolicy(zone_seconds=5, read_seconds=10, write_seconds=10, latch=Latch.ALL)
+    return lambda: ZonedCache(
+        {name: open_cache(tmp_path, address(name)) for name in ("redis", "memcached")},
+        "redis",
+        clock,
+        lambda _: CircuitBreaker(clock),
+        policy,
+    )
 
 
 @pytest.fixture
-async def cache(cache_url: str, tmp_path: Path) -> AsyncIterator[Cache]:
-    cache = open_cache(tmp_path, cache_url)
+async def cache(open_one: Callable[[], Cache]) -> AsyncIterator[Cache]:
+    cache = open_one()
     for key in ("n:a", "n:b", "n:c", LONGEST):
         await cache.delete(key)
     yield cache
@@ -84,7 +101,10 @@ async def test_add_stores_only_where_nothing_is(cache: Cache) -> None:
     await cache.delete("n:a")
     assert await cache.add("n:a", b"3", 0.2) is True
     await until_gone(cache, "n:a")
-    assert await cache.add("n:a", b"4", 60) is True
+    async with asyncio.timeout(20):
+        while not await cache.add("n:a", b"4", 60):  # noqa: ASYNC110 -- an engine may round the end of the last one up
+            await asyncio.sleep(0.02)
+    assert await cache.get("n:a") == b"4"
 
 
 async def test_of_many_who_add_one_stores(cache: Cache) -> None:
@@ -111,8 +131,8 @@ async def test_many_are_got_at_once(cache: Cache) -> None:
         b"END\r\n",
         b"VALUE n:a 0 1\r\n1\r\nEND\r\n",
         bytes(range(256)),
-        b"END\r\n" * (MAX_CACHE_VALUE_BYTES // 5),
-        b"$-1\r\n" * (MAX_CACHE_VALUE_BYTES // 5),
+        b"END\r\n" * (MAX_ZONED_VALUE_BYTES // 5),
+        b"$-1\r\n" * (MAX_ZONED_VALUE_BYTES // 5),
     ],
     ids=lambda value: f"{value[:12]!r} {len(value)}",
 )
@@ -176,12 +196,13 @@ async def test_sizes_counts_and_times_have_limits(cache: Cache) -> None:
     with pytest.raises(BadInput, match="at most"):
         await cache.get_many(["n:a"] * (MAX_CACHE_KEYS + 1))
     assert await cache.get("n:a") == b"old"
-    assert await cache.set("n:a", bytes(MAX_CACHE_VALUE_BYTES), 30 * 86400)
-    assert await cache.get("n:a") == bytes(MAX_CACHE_VALUE_BYTES)
+    largest = MAX_ZONED_VALUE_BYTES if isinstance(cache, ZonedCache) else MAX_CACHE_VALUE_BYTES
+    assert await cache.set("n:a", bytes(largest), 30 * 86400)
+    assert await cache.get("n:a") == bytes(largest)
 
 
-async def test_after_closing_it_says_so(cache_url: str, tmp_path: Path) -> None:
-    cache = open_cache(tmp_path, cache_url)
+async def test_after_closing_it_says_so(open_one: Callable[[], Cache]) -> None:
+    cache = open_one()
     await cache.set("n:a", b"1", 60)
     await cache.close()
     for call in (cache.get("n:a"), cache.get_many(["n:a"]), cache.set("n:a", b"", 1), cache.delete("n:a")):
