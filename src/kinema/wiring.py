@@ -192,6 +192,19 @@ def _configuration(instance: str, parts: Parts) -> Litestar:
     )
 
 
+def _telemetry(instance: str, parts: Parts) -> Litestar:
+    from kinema.observe import objectives
+    from kinema.services.telemetry.app import create_telemetry
+
+    return create_telemetry(
+        instance=instance,
+        sql=parts.sql("telemetry"),
+        keys=parts.keys,
+        clock=parts.clock,
+        objectives=objectives.load(parts.data_dir),
+    )
+
+
 SERVICES: dict[str, Callable[[str, Parts], Litestar]] = {
     "discovery": _discovery,
     "members": _members,
@@ -199,6 +212,7 @@ SERVICES: dict[str, Callable[[str, Parts], Litestar]] = {
     "playback": _playback,
     "encoding": _encoding,
     "configuration": _configuration,
+    "telemetry": _telemetry,
 }
 """The services that run in cells: adding one is one row."""
 
@@ -472,17 +486,33 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
 @asynccontextmanager
 async def _observed(parts: Parts) -> AsyncIterator[None]:
     """Show what the process does for as long as the block runs."""
+    from kinema.core import log
+    from kinema.observe.lines import TraceLines
     from kinema.observe.listener import MetricsPage
+    from kinema.observe.reporter import Reporter
     from kinema.observe.usage import UsageMeter
 
     chosen, process = parts.settings, parts.placement.process
     labels = {"region": chosen.region, "zone": chosen.zone}
-    meter = UsageMeter(parts.metrics)
+    meter, lines = UsageMeter(parts.metrics), TraceLines(parts.clock)
+    log.keep(lines)
     page = MetricsPage(parts.metrics, parts.clock, parts.data_dir, process, labels)
+    reporter = Reporter(
+        process=process,
+        services=parts.placement.services,
+        metrics=parts.metrics,
+        spans=parts.spans,
+        rpc=parts.rpc,
+        clock=parts.clock,
+        usage=meter.report,
+        lines=lines,
+    )
     await page.start()
+    await reporter.start()
     try:
         yield
     finally:
+        await reporter.close()
         await page.close()
         meter.close()
 

@@ -8,10 +8,10 @@ import msgspec
 
 from kinema.core.errors import BadInput
 
-IN_CELLS = frozenset({"discovery", "members", "catalog", "playback", "encoding", "configuration"})
+IN_CELLS = frozenset({"discovery", "members", "catalog", "playback", "encoding", "configuration", "telemetry"})
 ALONE = frozenset({"gateway", "edge", "worker"})  # each has a process, and an event loop, of its own
 NEEDED = ("discovery", "members", "catalog", "playback", "encoding", "gateway", "edge", "worker")
-SERVICES = (*NEEDED, "configuration")
+SERVICES = (*NEEDED, "configuration", "telemetry")
 _NAME = re.compile(r"[a-z]+(-[a-z]+)*-([1-9][0-9]?)")
 _BUILT_IN = Path(__file__).with_name("topology.toml")
 

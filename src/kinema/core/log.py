@@ -2,8 +2,13 @@
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import structlog
+
+Keep = Callable[[Mapping[str, Any]], None]
+_keepers: list[Keep] = []  # one at most
 
 
 def configure(*, json: bool, level: int = logging.INFO) -> None:
@@ -13,6 +18,7 @@ def configure(*, json: bool, level: int = logging.INFO) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
+        _show_to_keepers,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -49,3 +55,15 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def bind(**context: str) -> None:
     """Add facts (service, instance, trace_id) to every line that this task logs from now on."""
     structlog.contextvars.bind_contextvars(**context)
+
+
+def keep(keeper: Keep) -> None:
+    """Show every line that belongs to a trace to `keeper` as well, from now on; it must be quick and must not log."""
+    _keepers[:] = [keeper]  # a process has one
+
+
+def _show_to_keepers(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if _keepers and event.get("trace_id"):
+        for keeper in _keepers:
+            keeper(event)
+    return event

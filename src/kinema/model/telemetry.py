@@ -67,7 +67,9 @@ class PoolUsage(msgspec.Struct, frozen=True):
 
 
 class ProcessUsage(msgspec.Struct, frozen=True):
-    """A process now. `cpu` is the share of one processor since the last report, `loop_lag_seconds` the longest since then."""
+    """A process now. `cpu` is the share of one processor since the last report, `loop_lag_seconds` the longest
+    and `gc_pause_seconds` all pauses since then.
+    """
 
     started_at: float
     cpu: float
@@ -77,7 +79,6 @@ class ProcessUsage(msgspec.Struct, frozen=True):
     threads: int
     loop_lag_seconds: float
     gc_pause_seconds: float
-    span_overruns: int = 0
     pools: tuple[PoolUsage, ...] = ()
 
 

@@ -23,17 +23,12 @@ DURATIONS = "kinema_request_duration_seconds"
 _BOUND_TEXTS = (*(f"{bound:g}" if bound % 1 else f"{bound:.1f}" for bound in BOUNDS), "+Inf")
 
 
-class Exposition:
-    """Encodes the metrics of one process."""
-
-    def __init__(self, metrics: Metrics) -> None:
-        self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(_Collector(metrics))
-
-    def page(self, accept: str) -> tuple[str, bytes]:
-        """Return content type and text for an Accept header."""
-        encode, content_type = choose_encoder(accept)
-        return content_type, encode(self._registry)
+def page(metrics: Metrics, accept: str) -> tuple[str, bytes]:
+    """Return content type and text of a process's metrics for an Accept header."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(metrics))
+    encode, content_type = choose_encoder(accept)
+    return content_type, encode(registry)
 
 
 class _Collector(Collector):

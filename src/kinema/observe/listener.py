@@ -17,7 +17,6 @@ from kinema.core.clock import Clock
 from kinema.core.errors import Forbidden, NotFound
 from kinema.core.metrics import Metrics
 from kinema.http import Exchange, Limits, Server
-from kinema.observe.exposition import Exposition
 
 DIRECTORY = "run/metrics"
 _HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -27,7 +26,7 @@ class MetricsPage:
     """Serves GET /metrics for as long as it is open; `labels` are put on all series of the process by Prometheus."""
 
     def __init__(self, metrics: Metrics, clock: Clock, data_dir: Path, process: str, labels: dict[str, str]) -> None:
-        self._exposition = Exposition(metrics)
+        self._metrics = metrics
         self._server = Server(self._handle, Limits(connections=16), clock=clock)
         self._path = data_dir / DIRECTORY / f"{process}.json"
         self._labels = {"instance": process, **labels}
@@ -54,6 +53,8 @@ class MetricsPage:
         elif exchange.path != "/metrics" or exchange.method not in {"GET", "HEAD"}:
             exchange.fail(NotFound("There is nothing at this address; GET /metrics."))
         else:
+            from kinema.observe.exposition import page  # a process that nobody scrapes starts without it
+
             accept = b",".join(exchange.headers.get_all(b"accept")).decode("latin-1")
-            kind, text = self._exposition.page(accept)
+            kind, text = page(self._metrics, accept)
             exchange.reply(200, ((b"content-type", kind.encode()), (b"cache-control", b"no-store")), text)

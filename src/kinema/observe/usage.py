@@ -15,9 +15,16 @@ from typing import Any
 import msgspec
 
 from kinema.core.metrics import Metrics
+from kinema.model.telemetry import PoolUsage, ProcessUsage
 
 _TICK_SECONDS = 0.25
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_POOL_FIELDS = {
+    "kinema_pool_in_use": "in_use",
+    "kinema_pool_limit": "limit",
+    "kinema_pool_waiting": "waiting",
+    "kinema_pool_errors_total": "errors",
+}
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -56,13 +63,16 @@ class UsageMeter:
     """Puts the process's figures into its metrics. Made and closed on the event loop that it watches."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._spent = 0.0
+        self._paused = 0.0
         self._lag = metrics.histogram("kinema_loop_lag_seconds")
         self._pause = metrics.counter("kinema_gc_pause_seconds_total")
         self._runs = [metrics.counter("kinema_gc_collections_total", generation=str(number)) for number in range(3)]
         self._paused_at = 0.0
         self._loop = asyncio.get_running_loop()
-        self.longest_lag = 0.0
-        started = started_at()
+        self._longest_lag = 0.0
+        self._started_at = started = started_at()
         metrics.counted("process_cpu_seconds_total", lambda: usage().cpu_seconds)
         metrics.gauge("process_resident_memory_bytes", lambda: usage().memory_bytes)
         metrics.gauge("process_open_fds", lambda: usage().descriptors)
@@ -79,15 +89,28 @@ class UsageMeter:
         if self._collected in gc.callbacks:
             gc.callbacks.remove(self._collected)
 
-    def take_longest_lag(self) -> float:
-        """Return the longest lag since this was last asked, in seconds."""
-        longest, self.longest_lag = self.longest_lag, 0.0
-        return longest
+    def report(self, seconds: float) -> ProcessUsage:
+        """Return the process's figures; the last report was this many seconds ago."""
+        now = usage()
+        lag, self._longest_lag = self._longest_lag, 0.0
+        spent, self._spent = now.cpu_seconds - self._spent, now.cpu_seconds
+        paused, self._paused = self._pause.value - self._paused, self._pause.value
+        return ProcessUsage(
+            started_at=self._started_at,
+            cpu=spent / seconds if seconds > 0 else 0.0,
+            memory_bytes=now.memory_bytes,
+            descriptors=now.descriptors,
+            most_descriptors=now.most_descriptors,
+            threads=now.threads,
+            loop_lag_seconds=lag,
+            gc_pause_seconds=paused,
+            pools=_pools(self._metrics),
+        )
 
     def _tick(self) -> None:
         late = max(0.0, self._loop.time() - self._due)
         self._lag.record(late)
-        self.longest_lag = max(self.longest_lag, late)
+        self._longest_lag = max(self._longest_lag, late)
         self._due = self._loop.time() + _TICK_SECONDS
         self._timer = self._loop.call_at(self._due, self._tick)
 
@@ -97,3 +120,12 @@ class UsageMeter:
         elif self._paused_at:
             self._pause.add(time.perf_counter() - self._paused_at)
             self._runs[info["generation"]].add()
+
+
+def _pools(metrics: Metrics) -> tuple[PoolUsage, ...]:
+    """Return the pools of a process as its metrics have them."""
+    found: dict[str, dict[str, float]] = {}
+    for sample in metrics.samples():
+        if sample.name in _POOL_FIELDS:
+            found.setdefault(sample.labels[0], {"in_use": 0.0})[_POOL_FIELDS[sample.name]] = sample.value
+    return tuple(PoolUsage(name, **values) for name, values in sorted(found.items()))

@@ -10,6 +10,7 @@ from tests.unit.catalog import test_catalog as catalog
 from tests.unit.configuration import test_configuration as configuration
 from tests.unit.members import test_members as members
 from tests.unit.playback import test_plays as playback
+from tests.unit.telemetry import test_telemetry as telemetry
 
 SCENARIOS = [
     (catalog, catalog.test_racing_instances_lose_no_change),
@@ -27,6 +28,10 @@ SCENARIOS = [
     (playback, playback.test_a_play_keeps_its_version_and_its_lease),
     (playback, playback.test_a_repeated_start_is_one_play),
     (playback, playback.test_old_plays_are_forgotten),
+    (telemetry, telemetry.test_both_instances_show_what_either_was_told),
+    (telemetry, telemetry.test_a_trace_is_put_together_from_what_several_processes_report),
+    (telemetry, telemetry.test_the_number_of_spans_is_bounded_and_errors_go_last),
+    (telemetry, telemetry.test_minutes_of_objectives_become_hours_and_lose_nothing),
 ]
 
 

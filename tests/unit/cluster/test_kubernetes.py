@@ -20,6 +20,7 @@ def test_kubernetes_takes_what_is_written(tmp_path):
         "encoding",
         "members",
         "playback",
+        "telemetry",
     ]
 
 

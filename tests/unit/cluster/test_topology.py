@@ -13,7 +13,7 @@ def built_in(tmp_path):
 
 def test_the_built_in_topology_has_two_of_everything_that_answers_requests(tmp_path):
     plan = built_in(tmp_path)
-    for service in ("discovery", "members", "catalog", "playback", "encoding", "configuration", "gateway"):
+    for service in ("discovery", "members", "catalog", "playback", "encoding", "configuration", "telemetry", "gateway"):
         assert len(plan.carrying(service)) == 2
 
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from kinema.core.clock import SystemClock
 from kinema.core.histogram import BOUNDS, BUCKETS, quantile, within
 from kinema.core.metrics import MOST_ROUTES, Metrics, UnknownMetric, sample
-from kinema.observe.exposition import Exposition
+from kinema.observe import exposition
 from kinema.observe.listener import MetricsPage
 from kinema.observe.usage import UsageMeter
 
@@ -107,7 +107,7 @@ def read(families):
     [(OPENMETRICS, parse_openmetrics, "application/openmetrics-text"), ("*/*", parse_text, "text/plain")],
 )
 def test_the_page_says_what_was_recorded(accept, parse, content_type):
-    kind, page = Exposition(a_process()).page(accept)
+    kind, page = exposition.page(a_process(), accept)
     found = read(parse(page.decode()))
     labels = [("kind", "gateway"), ("peer", "catalog"), ("route", "/v1/titles"), ("service", "gateway")]
     bucket = "kinema_request_duration_seconds_bucket"
@@ -124,7 +124,7 @@ def test_the_page_says_what_was_recorded(accept, parse, content_type):
 
 
 def test_openmetrics_carry_the_trace_of_an_example():
-    _, page = Exposition(a_process()).page(OPENMETRICS)
+    _, page = exposition.page(a_process(), OPENMETRICS)
     exemplars = [one.exemplar for family in parse_openmetrics(page.decode()) for one in family.samples if one.exemplar]
     assert [(one.labels, one.value) for one in exemplars] == [({"trace_id": "0af7651916cd43dd8448eb211c80319c"}, 0.004)]
 
