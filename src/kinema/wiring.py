@@ -126,7 +126,17 @@ class Parts:
 def _discovery(instance: str, parts: Parts) -> Litestar:
     from kinema.services.discovery.app import create_discovery
 
-    return create_discovery(instance=instance, keys=parts.keys, clock=parts.clock)
+    placement, settings = parts.placement, parts.settings
+    own = placement.registry_port and f"127.0.0.1:{placement.registry_port}"
+    return create_discovery(
+        instance=instance,
+        keys=parts.keys,
+        clock=parts.clock,
+        client=parts.client,
+        peers=[registry for registry in placement.registries if registry != own],
+        region=settings.region,
+        token=settings.registry_token,
+    )
 
 
 def _members(instance: str, parts: Parts) -> Litestar:

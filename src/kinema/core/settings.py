@@ -27,6 +27,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_days: int = 90
     region: str = "home"
     zone: str = "a"
+    registry_token: str = ""
     log_json: bool = False
     gateway_filters: str = ""
 

@@ -3,6 +3,8 @@
     known      the union of what the registries that answered last say
     kept       if none of these is settled (up for at least a lease), also everybody who was known before and has not left
     same name  two registries know an instance by different addresses: the later start wins
+    out        who is out of service by any registry's word is known and not shown; unsettled ones do not end that by
+               not knowing the instance
 
 A registry that has just restarted knows nobody yet; that must not make everybody vanish. One that cannot be reached says
 nothing; when all are gone, the last list stays for as long as that lasts.
@@ -19,6 +21,7 @@ class Merge:
     def __init__(self) -> None:
         self._answers: dict[str, Registry] = {}
         self._known: dict[tuple[str, str], Instance] = {}
+        self._out: set[str] = set()
 
     def heard(self, registry: str, answer: Registry) -> None:
         """A registry has answered."""
@@ -36,8 +39,8 @@ class Merge:
         return bool(self._answers)
 
     def instances(self) -> tuple[Instance, ...]:
-        """Return everybody, by service and name."""
-        return tuple(self._known[key] for key in sorted(self._known))
+        """Return everybody that may be called, by service and name."""
+        return tuple(self._known[key] for key in sorted(self._known) if "/".join(key) not in self._out)
 
     def _update(self) -> None:
         settled = any(answer.settled for answer in self._answers.values())
@@ -49,7 +52,12 @@ class Merge:
                 key = (one.service, one.instance)
                 if key not in known or started(one) >= started(known[key]):
                     known[key] = one
+        out = {name for answer in self._answers.values() for name in answer.out_of_service}
+        if not settled:
+            listed = {f"{one.service}/{one.instance}" for answer in self._answers.values() for one in answer.instances}
+            out |= self._out - listed
         self._known = known
+        self._out = out
 
 
 def started(instance: Instance) -> float:
