@@ -327,6 +327,9 @@ async def run_gateway(placement: Placement) -> None:
 
     stop = Stop().listen()
     async with _parts(placement) as parts, _observed(parts):
+        # All gateways share the public socket; what is for this one comes to a port of its own. While a successor starts,
+        # both are there, hence the process number in the name.
+        push_instance = f"push-{placement.number}-{os.getpid()}"
         gateway = create_gateway(
             rpc=parts.rpc,
             keys=parts.keys,
@@ -337,9 +340,12 @@ async def run_gateway(placement: Placement) -> None:
             name=f"gateway-{placement.number}",
             data_dir=parts.data_dir,
             filters_dir=_own_filters(parts.settings),
+            properties=parts.properties,
+            push_instance=push_instance,
         )
         await gateway.start(watchdog=True)
-        await _serve_data_plane("gateway", gateway.handler, placement, parts, stop, {}, gateway.drain)
+        async with _private_port("push", push_instance, gateway.inner, placement, parts, stop):
+            await _serve_data_plane("gateway", gateway.handler, placement, parts, stop, {}, gateway.drain)
         await gateway.close()
 
 
@@ -454,6 +460,21 @@ async def _serve_data_plane(
         await server.drain(DRAIN_SECONDS + idle, idle)
 
 
+@asynccontextmanager
+async def _private_port(
+    service: str, name: str, handler: Handler, placement: Placement, parts: Parts, stop: Stop
+) -> AsyncIterator[None]:
+    """Serve what others of the region ask of this very process, on a port of its own, registered for as long as the block runs."""
+    from kinema.http import Server
+
+    listener = _listener(placement, service)
+    server = Server(handler, clock=parts.clock)
+    await server.start(listener)
+    async with _registered(service, placement, parts, listener, stop, name=name):
+        yield
+    await server.drain(DRAIN_SECONDS)
+
+
 # -- what they have in common --------------------------------------------------------------------------------------------
 
 
@@ -540,6 +561,7 @@ async def _registered(
     listener: socket.socket,
     stop: Stop,
     metadata: dict[str, str] | None = None,
+    name: str = "",
 ) -> AsyncIterator[Registration]:
     """Keep the instance known to discovery for as long as the block runs, or until it signs off."""
     import kinema
@@ -549,7 +571,7 @@ async def _registered(
     host, port = listener.getsockname()[:2]
     instance = Instance(
         service=service,
-        instance=f"{service}-{placement.number}",
+        instance=name or f"{service}-{placement.number}",
         address=f"{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}",  # noqa: S104 -- compared, not bound
         region=parts.settings.region,
         zone=parts.settings.zone,

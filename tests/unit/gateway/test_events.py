@@ -7,7 +7,8 @@ import msgspec
 
 from kinema.core.clock import ManualClock
 from kinema.http import Server
-from kinema.services.gateway.events import Events
+from kinema.services.gateway.push import Push
+from kinema.services.gateway.push_event import PushEvent
 from tests.support.fabric import bearer, fabric, until
 
 
@@ -63,7 +64,8 @@ async def test_a_new_version_is_told_when_every_instance_serves_it(tmp_path):
         two.version = 2
         assert await waiting == (b"catalog", {"version": 2})
         await stream.aclose()
-        await until(lambda: region.gateway._events.listeners == 0 and not region.gateway._events._tasks)
+        push = region.gateway._push
+        await until(lambda: len(push.registry) == 0 and not push._tasks)
 
 
 async def test_jobs_are_for_operators(tmp_path):
@@ -95,13 +97,14 @@ async def test_a_client_that_does_not_read_is_dropped(tmp_path):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         token = (await region.token("viewer")).encode()
         writer.write(b"GET /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %b\r\n\r\n" % token)
-        hub = region.gateway._events
-        await until(lambda: hub.listeners == 1)
+        push = region.gateway._push
+        await until(lambda: len(push.registry) == 1)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(200):
-            hub._send(b": " + b"x" * 65_536 + b"\n\n", operators_only=False)
+            push._send(PushEvent("large", b'"%b"' % (b"x" * 65_536)), push.registry.all())
             await asyncio.sleep(0)
-        assert hub.listeners == 0
+        assert len(push.registry) == 0
+        assert push.snapshot().dropped == {"slow": 1}
         writer.close()
 
 
@@ -112,15 +115,17 @@ async def test_drain_ends_the_streams_so_that_the_server_can_stop(tmp_path):
         await anext(stream)
         assert isinstance(region.server, Server)
         await region.gateway.drain()
-        assert [event async for event in stream] == []
+        [(name, data)] = [event async for event in stream]
+        assert name == b"reconnect"
+        assert 100 <= data["after_ms"] <= 1_000
 
 
 async def test_who_comes_while_the_poll_ends_does_not_count_on_it():
-    hub = Events(None, None, ManualClock())
-    hub._begin(hub._poll())
-    hub._begin(hub._ping())
+    push = Push(None, None, ManualClock())
+    push._begin(push._follow())
+    push._begin(push._turns())
     await asyncio.sleep(0)
-    assert not hub._tasks
+    assert not push._tasks
 
 
 async def test_one_session_may_not_open_streams_without_end(tmp_path):
@@ -132,5 +137,5 @@ async def test_one_session_may_not_open_streams_without_end(tmp_path):
             await anext(stream)
         assert (await region.get("/v1/events", bearer(token))).status == 429
         await streams.pop().aclose()
-        await until(lambda: region.gateway._events.listeners == 11)
+        await until(lambda: len(region.gateway._push.registry) == 11)
         assert await anext(events(region, token))

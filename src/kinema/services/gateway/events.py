@@ -1,173 +1,142 @@
-"""The event stream of a browser: a new catalogue version, the state of jobs. Server-sent events (HTML, 9.2).
+"""The event stream of a browser: server-sent events (HTML, 9.2) from this gateway's registry of devices.
 
-nobody listens     nothing is asked
-somebody listens   one shared poll a second: every catalog instance for its version, encoding for its jobs (for operators)
-a change           goes to everybody whom it concerns; a version, when all catalog instances serve it, so that
-                   whoever reads the catalogue after the event finds it wherever he asks
-every 15 s         a comment keeps the connection; whoever's session has ended is cut off
-a slow client      is dropped when its buffer is full; its browser connects again and gets the present state
+GET /v1/events                  what the region tells (push_poll.py), and what is pushed to the account's devices (push.py)
+    ?device=...                 the id that the device has given itself, for messages to it alone
+    ?after=..., Last-Event-ID   what it had last; it gets what was kept since
+every 15 s                      a comment keeps the connection; whoever's session has ended is cut off
+a slow client                   is dropped when its buffer is full; its browser connects again and gets the present state
 """
 
-import asyncio
-from collections.abc import Coroutine
-from contextlib import suppress
+from typing import ClassVar
+from urllib.parse import parse_qsl
 
 import msgspec
 
 from kinema.core.clock import Clock
-from kinema.core.errors import KinemaError, TooMany, Unauthenticated
-from kinema.core.log import get_logger
-from kinema.model.catalog import CatalogVersion
-from kinema.model.encoding import JobPage
+from kinema.core.errors import BadInput, Unauthenticated
+from kinema.core.ids import check_id, new_id
+from kinema.http import Exchange
 from kinema.model.members import Who
-from kinema.rpc.client import Rpc
+from kinema.model.push import DeviceId, Transport
 from kinema.services.gateway.passage import Passage
-from kinema.services.gateway.sessions import Sessions
+from kinema.services.gateway.push import Push
+from kinema.services.gateway.push_event import PushEvent, event_of
+from kinema.services.gateway.push_mailbox import EVERYTHING
+from kinema.services.gateway.push_registry import Device
 
-_POLL_SECONDS = 1.0
-_PING_SECONDS = 15.0
-_MOST_CLIENTS = 2_000
-_MOST_PER_SESSION = 12
-
-_log = get_logger(__name__)
-
-
-class _Version(msgspec.Struct, frozen=True):
-    version: int
+_HEADERS = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # proxies in front must not gather
+]
+_PING = b": ping\n\n"
 
 
-class _Listener:
+class StreamDevice(Device):
     """One open stream."""
 
-    __slots__ = ("operator", "passage", "paused", "session")
+    __slots__ = ("_passage", "_paused", "_push")
 
-    def __init__(self, passage: Passage, who: Who) -> None:
-        self.passage = passage
-        self.session = who.session
-        self.operator = who.role == "operator"
-        self.paused = False
+    transport: ClassVar[Transport] = "sse"
 
-    def takes(self) -> None:
-        self.paused = False
+    def __init__(self, passage: Passage, push: Push, who: Who, device: str) -> None:
+        super().__init__(who, device, passage.reading.secret)
+        self._passage = passage
+        self._push = push
+        self._paused = False
+        passage.exchange.on_disconnect = self._gone
+        passage.start(200, _HEADERS, None, self._takes)
+
+    def write(self, block: bytes) -> bool:
+        """Write to the stream; False: what was written before has not been read."""
+        if self._paused:
+            return False
+        self._paused = not self._passage.write(block)
+        return True
+
+    def send(self, event: PushEvent) -> bool:
+        """Write an event; False: it still has not read the last ones."""
+        return self.write(event.block)
+
+    def ping(self) -> bool:
+        """Write a comment."""
+        return self.write(_PING)
+
+    def part(self, after_ms: int) -> None:
+        """Ask the browser to come again, and end the stream."""
+        self._passage.exchange.on_disconnect = None
+        event = event_of("reconnect", {"after_ms": after_ms})
+        self._passage.write(b"retry: %d\n%b" % (after_ms, event.block))
+        self._passage.finish()
+
+    def cut(self, *, unwanted: bool) -> None:
+        """Break the connection off."""
+        del unwanted
+        self._passage.exchange.on_disconnect = None
+        self._passage.exchange.abort()
+
+    def _gone(self) -> None:
+        self._push.leave(self)
+
+    def _takes(self) -> None:
+        self._paused = False
 
 
 class Events:
-    """All event streams of one gateway."""
+    """The endpoint that opens streams."""
 
-    def __init__(self, rpc: Rpc, sessions: Sessions, clock: Clock) -> None:
-        self._rpc = rpc
-        self._sessions = sessions
+    def __init__(self, push: Push, clock: Clock) -> None:
+        self._push = push
         self._clock = clock
-        self._listeners: set[_Listener] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._catalog = b""  # the last events, for who comes later
-        self._jobs = b""
-        self._closed = False
 
     def __call__(self, passage: Passage) -> None:
         """Endpoint: open a stream."""
-        session = passage.session
+        session, exchange = passage.session, passage.exchange
         if session is None:
             raise Unauthenticated("Sign in to listen to events.")
-        same = sum(1 for one in self._listeners if one.session == session.who.session)
-        if self._closed or len(self._listeners) >= _MOST_CLIENTS or same >= _MOST_PER_SESSION:
-            raise TooMany("Too many event streams are open; close some tabs and try again.")
-        listener = _Listener(passage, session.who)
-        exchange = passage.exchange
-        exchange.on_disconnect = lambda: self._listeners.discard(listener)
-        headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store")]
-        headers.append((b"x-accel-buffering", b"no"))  # proxies in front must not gather
-        passage.start(200, headers, None, listener.takes)
+        wanted = Wanted.of(exchange.query)
+        self._push.admit(session.who, "sse")
         if exchange.method == "HEAD":
+            passage.start(200, _HEADERS, None)
             passage.finish()
             return
-        passage.write(b"retry: 1000\n\n" + self._catalog + (self._jobs if listener.operator else b""))
-        self._listeners.add(listener)
-        if not self._tasks:
-            self._begin(self._poll())
-            self._begin(self._ping())
-
-    @property
-    def listeners(self) -> int:
-        """How many streams are open."""
-        return len(self._listeners)
-
-    async def close(self) -> None:
-        """End every stream; browsers connect again, to another gateway if this one is stopping."""
-        self._closed = True
-        for listener in tuple(self._listeners):
-            listener.passage.exchange.on_disconnect = None
-            listener.passage.finish()
-        self._listeners.clear()
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _begin(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _poll(self) -> None:
-        while self._listeners:
-            catalog, jobs = await asyncio.gather(self._ask_catalog(), self._ask_jobs())
-            if catalog and catalog != self._catalog:
-                self._catalog = catalog
-                self._send(catalog, operators_only=False)
-            if jobs and jobs != self._jobs:
-                self._jobs = jobs
-                self._send(jobs, operators_only=True)
-            await self._clock.sleep(_POLL_SECONDS)
-        self._catalog = self._jobs = b""
-        for task in tuple(self._tasks):
-            if task is not asyncio.current_task():
-                task.cancel()
-        self._tasks.clear()  # at once: who comes before they have ended needs new ones
-
-    async def _ping(self) -> None:
-        while True:
-            await self._clock.sleep(_PING_SECONDS)
-            for listener in tuple(self._listeners):
-                try:
-                    await self._sessions.verify(listener.passage.reading.secret)
-                except Unauthenticated:
-                    self._drop(listener)
-                except KinemaError as error:
-                    _log.info("a session could not be verified", error=str(error))
-            self._send(b": ping\n\n", operators_only=False)
-
-    async def _ask_catalog(self) -> bytes:
-        """Return the event for the version that all catalog instances serve; nothing while they differ."""
-        asked = [
-            self._rpc.call_at(one, "GET", "/v1/catalog/version", type=CatalogVersion)
-            for one in self._rpc.directory.instances("catalog")
-        ]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        versions = {answer.version for answer in answers if isinstance(answer, CatalogVersion)}
-        return _event("catalog", _Version(versions.pop())) if len(versions) == 1 else b""
-
-    async def _ask_jobs(self) -> bytes:
-        if not any(one.operator for one in self._listeners):
-            return b""
-        with suppress(KinemaError):
-            page = await self._rpc.call("encoding", "GET", "/v1/jobs", type=JobPage, deadline_seconds=2.0)
-            return _event("jobs", {"jobs": page.jobs})
-        return b""
-
-    def _send(self, event: bytes, *, operators_only: bool) -> None:
-        for listener in tuple(self._listeners):
-            if operators_only and not listener.operator:
-                continue
-            if listener.paused:
-                self._drop(listener)
-            elif not listener.passage.write(event):
-                listener.paused = True
-
-    def _drop(self, listener: _Listener) -> None:
-        self._listeners.discard(listener)
-        listener.passage.exchange.on_disconnect = None
-        listener.passage.exchange.abort()
+        after = wanted.after or _last_event(exchange)
+        exchange.close_after_this()  # so that the next connection may lead to another gateway
+        device = StreamDevice(passage, self._push, session.who, wanted.device)
+        # Who brings no mark gets one: EventSource sends it along when it comes back.
+        mark = b"" if after else b"id: %b\n" % new_id("msg", self._clock).encode()
+        device.write(b"retry: %d\n%b\n" % (self._push.retry_ms(), mark))
+        self._push.join(device, after)
 
 
-def _event(name: str, data: object) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(data))
+class Wanted(msgspec.Struct, frozen=True):
+    """What a device says of itself when it connects: an id, and the message that it had last (0: nothing, and it wants all)."""
+
+    device: str = ""
+    after: str = ""
+
+    @classmethod
+    def of(cls, query: str) -> "Wanted":
+        """Read a query. Raises BadInput for a device id or mark that cannot be."""
+        try:
+            given = dict(parse_qsl(query, max_num_fields=20, strict_parsing=bool(query)))
+        except ValueError as error:
+            raise BadInput("The query cannot be read; write ?device=...&after=...") from error
+        device, after = given.get("device", ""), given.get("after", "")
+        try:
+            if device:
+                msgspec.convert(device, DeviceId)
+        except msgspec.ValidationError as error:
+            raise BadInput(
+                f"{device[:80]!r} is no id of a device; take 8 to 64 letters, digits and . _ ~ - (a UUID serves well)."
+            ) from error
+        return cls(device, after if after in {"", EVERYTHING} else check_id(after, "msg"))
+
+
+def _last_event(exchange: Exchange) -> str:
+    """Return the id that EventSource brings along when it comes back; another one than ours counts for nothing."""
+    raw = exchange.headers.get(b"last-event-id") or b""
+    try:
+        return check_id(raw.decode("ascii"), "msg")
+    except (BadInput, UnicodeDecodeError):
+        return ""

@@ -1,6 +1,6 @@
 """The gateway: one handler for every request of the public port.
 
-    path -> lane -> inbound filters -> endpoint (proxy, events, pages, an operator's own) -> outbound filters -> answer
+    path -> lane -> inbound filters -> endpoint (proxy, events, push, pages, an operator's own) -> outbound filters -> answer
 
 A request whose filters need not wait runs through in plain calls, without a task. A filter that waits has a deadline.
 """
@@ -16,6 +16,7 @@ import msgspec
 from kinema.core.clock import Clock
 from kinema.core.errors import Forbidden, NotFound
 from kinema.core.keys import KeyRing
+from kinema.core.properties import Properties
 from kinema.http import Exchange, spawn
 from kinema.rpc.client import Rpc
 from kinema.services.gateway.config import GatewayConfig
@@ -27,6 +28,10 @@ from kinema.services.gateway.ledger import Ledger
 from kinema.services.gateway.pages import MethodNotAllowed, Pages
 from kinema.services.gateway.passage import Apply, Lane, Passage
 from kinema.services.gateway.proxy import Proxy
+from kinema.services.gateway.push import Push
+from kinema.services.gateway.push_delivery import Delivery
+from kinema.services.gateway.push_registry import PushLimits
+from kinema.services.gateway.push_socket import Sockets
 from kinema.services.gateway.reloading import Reloading
 from kinema.services.gateway.routes import NOTHING, PAGES, ROUTES, Route, prefix_of
 from kinema.services.gateway.sessions import Sessions
@@ -35,6 +40,7 @@ from kinema.services.gateway.watchdog import Watchdog
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
+_PUSH = "/v1/push"
 
 
 class Lanes:
@@ -70,13 +76,17 @@ class Gateway:
         built_in: BuiltIn,
         filters_dir: Path | None,
         proxy: Proxy,
+        push: Push,
         events: Events,
+        sockets: Sockets,
+        delivery: Delivery,
         pages: Pages,
         health: Health,
         routes: Sequence[Route],
         ledger: Ledger,
     ) -> None:
-        self._events = events
+        self._push = push
+        self.inner = delivery.inner  # handles what comes to the private port
         self._pages = pages
         self._health = health
         self._routes = routes
@@ -86,6 +96,7 @@ class Gateway:
         self._endpoints: dict[str, Apply] = {
             "proxy": proxy,
             "events": events,
+            "push": lambda passage: (sockets if passage.path == _PUSH else delivery)(passage),
             "pages": pages,
             "health": self._answer_health,
             "filters": self._answer_filters,
@@ -107,12 +118,12 @@ class Gateway:
         await asyncio.gather(self._pages.start(), self.reloading.start())
 
     async def drain(self) -> None:
-        """End the event streams, which would otherwise never end; other requests go on."""
-        await self._events.close()
+        """Send the devices that listen to another gateway; other requests go on."""
+        await self._push.close()
 
     async def close(self) -> None:
         """Stop what runs in the background. Requests must have ended."""
-        await self._events.close()
+        await self._push.close()
         await self._pages.close()
         await self.reloading.close()
         for task in tuple(self._tasks):
@@ -225,13 +236,17 @@ def create_gateway(
     routes: Sequence[Route] = ROUTES,
     inbound: tuple[str, ...] = INBOUND,
     outbound: tuple[str, ...] = OUTBOUND,
+    properties: Properties | None = None,
+    push_instance: str = "push-1",
+    push_limits: PushLimits | None = None,
 ) -> Gateway:
     """Put a gateway together. `rpc` brings directory, client and balancer, which the caller starts and closes.
 
     `ui_dir` holds the built UI (None, or a folder without index.html: a page says how to build it). `trust_forwarded`:
     X-Forwarded-* from this machine count, for a TLS server in front. `data_dir` is where the configuration, the operator's
     filters (unless `filters_dir` is another place) and the quarantine are; without it `config` holds and nothing is reloaded.
-    `needed`: services without which /healthz is 503.
+    `needed`: services without which /healthz is 503. `push_instance` is the name under which the private port
+    (`Gateway.inner`) is registered as a `push` instance.
     """
     sessions = Sessions(rpc, keys, clock)
     parts = Parts(
@@ -243,6 +258,7 @@ def create_gateway(
         config=config or GatewayConfig(),
         data_dir=data_dir,
     )
+    push = Push(rpc, sessions, clock, limits=push_limits)
     limited = [
         msgspec.structs.replace(route, body_bytes=upload_limit_bytes) if route.body_bytes is None else route
         for route in routes
@@ -253,7 +269,10 @@ def create_gateway(
         BuiltIn(parts, inbound, outbound),
         filters_dir,
         Proxy(rpc.client, rpc.balancer, rpc.budget, clock),
-        Events(rpc, sessions, clock),
+        push,
+        Events(push, clock),
+        Sockets(push, clock),
+        Delivery(push, rpc, keys, clock, properties or Properties(), push_instance),
         Pages(ui_dir, rpc.directory, clock),
         Health(rpc.directory, rpc.client, clock, needed),
         limited,

@@ -8,7 +8,7 @@ from typing import Any
 from kinema.core import problem
 from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
-from kinema.http import Exchange, Headers, encode_fields
+from kinema.http import Exchange, Headers, Tunnel, encode_fields, encode_head
 from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.services.gateway.answer import Answer, HeaderList
 from kinema.services.gateway.installed import Installed
@@ -147,6 +147,13 @@ class Passage:
             self._streaming.finish()
         else:
             self.exchange.finish()
+
+    def upgrade(self, fields: HeaderList, protocol: bytes) -> Tunnel:
+        """Answer 101 and leave HTTP, past the outbound filters. Raises BadInput as `Exchange.upgrade` does."""
+        named = [*fields, (b"x-request-id", self.trace_id.encode())]
+        tunnel = self.exchange.upgrade(encode_head(101, named, b"".join(self.lines)), protocol)
+        self._settle(101)
+        return tunnel
 
     def refuse(self, error: BaseException) -> None:
         """Answer with an error as problem+json; an answer that was begun is cut, as half of one must not look whole."""

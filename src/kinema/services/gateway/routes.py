@@ -62,6 +62,7 @@ ROUTES: tuple[Route, ...] = (
     Route(prefix="/v1/properties", service="configuration"),
     Route(prefix="/v1/telemetry", service="telemetry"),
     Route(prefix="/v1/events", endpoint="events"),
+    Route(prefix="/v1/push", endpoint="push"),
     Route(prefix="/v1/gateway", endpoint="filters"),
     Route(prefix="/healthz", endpoint="health", open_methods=_READ),
 )

@@ -1,6 +1,7 @@
 """A browser may change things only on behalf of our own pages: another site's page must not use the visitor's cookie.
 
-GET, HEAD, OPTIONS          pass: they change nothing
+GET, HEAD, OPTIONS          pass: they change nothing, unless they ask for a WebSocket, which other sites' pages can open
+                            with the visitor's cookie and read (RFC 6455, 10.2)
 a bearer token              passes: no browser adds one by itself
 Origin                      must be our own host (and https, where we know that we are called by https)
 else Sec-Fetch-Site         must be same-origin
@@ -35,7 +36,7 @@ class Origin:
     def apply(self, passage: Passage) -> None:
         """Raise Forbidden for a request from elsewhere."""
         exchange = passage.exchange
-        if exchange.method in _HARMLESS:
+        if exchange.method in _HARMLESS and not exchange.offers:
             return
         reading = passage.reading
         with_cookie = reading.by_cookie and bool(reading.secret)
