@@ -23,7 +23,7 @@ async def test_an_outage_does_not_flood_the_log(tmp_path, monkeypatch):
     written = []
     async with fabric(tmp_path, members=True, gateway=True) as region:
         monkeypatch.setattr("kinema.services.gateway.passage._log.warning", lambda *_, **facts: written.append(facts))
-        monkeypatch.setattr(region.gateway._no_lane.warnings, "_clock", ManualClock())
+        monkeypatch.setattr(region.gateway.ledger.warnings, "_clock", ManualClock())
         token = bearer(await region.token())
         for path in ("/v1/jobs", "/v1/home") * 5:
             assert (await region.get(path, token)).status == 503
