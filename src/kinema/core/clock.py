@@ -5,6 +5,7 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Protocol
 
 
@@ -32,20 +33,15 @@ class Clock(Protocol):
         ...
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Timer:
-        """Call back after this many seconds of the clock's own time; cheaper than a task that sleeps."""
+        """Call back after this many seconds of the clock's own time, in the present context; cheaper than a task that sleeps."""
         ...
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock. The time functions are the interpreter's own: a call costs a third of what a method around it does."""
 
-    def now(self) -> float:
-        """Return seconds since the Unix epoch."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Return seconds of CLOCK_MONOTONIC."""
-        return time.monotonic()
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the running event loop."""
@@ -59,10 +55,11 @@ class SystemClock:
 class _ManualTimer:
     """What waits for a ManualClock to be advanced."""
 
-    __slots__ = ("callback",)
+    __slots__ = ("callback", "context")
 
     def __init__(self, callback: Callable[[], object]) -> None:
         self.callback: Callable[[], object] | None = callback
+        self.context = copy_context()
 
     def cancel(self) -> None:
         self.callback = None
@@ -108,6 +105,6 @@ class ManualClock:
         """Move time on by this many seconds and wake every sleeper and timer whose deadline has come."""
         self._now += seconds
         while self._timers and self._timers[0][0] <= self._now:
-            callback = heapq.heappop(self._timers)[2].callback
-            if callback is not None:
-                callback()
+            timer = heapq.heappop(self._timers)[2]
+            if timer.callback is not None:
+                timer.context.run(timer.callback)

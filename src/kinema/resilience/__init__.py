@@ -12,7 +12,10 @@ from kinema.resilience.gcra import Verdict, gcra
 from kinema.resilience.hedge import HedgeDelay
 from kinema.resilience.limiter import Limiter, LimiterSnapshot
 from kinema.resilience.limits import limit
+from kinema.resilience.parts import Fallback, Retry
+from kinema.resilience.policy import Policy, PolicySnapshot
 from kinema.resilience.rate_limit import RateLimiter, RateLimits
+from kinema.resilience.retry import Failure
 from kinema.resilience.retry_budget import RetryBudget
 
 __all__ = [
@@ -24,15 +27,20 @@ __all__ = [
     "CircuitBreaker",
     "CircuitOpen",
     "Deadline",
+    "Failure",
+    "Fallback",
     "FullJitter",
     "HedgeDelay",
     "LimitReached",
     "Limiter",
     "LimiterSnapshot",
+    "Policy",
+    "PolicySnapshot",
     "RateLimited",
     "RateLimiter",
     "RateLimits",
     "Refused",
+    "Retry",
     "RetryBudget",
     "State",
     "Verdict",

@@ -10,12 +10,13 @@ refilling, and a key whose arrival lies behind is as one that was never seen.
 """
 
 import math
-from typing import NamedTuple
+
+from msgspec import Struct
 
 _ROUNDING = 1e-6  # seconds; below the resolution of Redis's clock and of floats near the present epoch
 
 
-class Verdict(NamedTuple):
+class Verdict(Struct, frozen=True, gc=False):
     """Whether the call passes; `arrival` is what to keep for the key, unchanged when it does not."""
 
     allowed: bool
@@ -30,10 +31,11 @@ class Verdict(NamedTuple):
 
 def gcra(arrival: float, now: float, rate: float, burst: int, cost: int = 1) -> Verdict:
     """Judge a call of this cost at `now` under `rate` calls a second. Times in seconds of one clock."""
-    base = max(arrival, now)
+    base = arrival if arrival > now else now  # noqa: FURB136 -- max() costs as much as all the rest
     new = base + cost / rate
-    over = new - burst / rate - now
+    whole = burst / rate
+    over = new - now - whole
     if over > _ROUNDING:
-        remaining = max(0, math.floor((now + burst / rate - base) * rate + _ROUNDING))
-        return Verdict(False, arrival, remaining, math.inf if cost > burst else over, base - now)
-    return Verdict(True, new, max(0, math.floor(-over * rate + _ROUNDING)), 0.0, new - now)
+        remaining = int((whole - (base - now)) * rate + _ROUNDING)
+        return Verdict(False, arrival, max(0, remaining), math.inf if cost > burst else over, base - now)
+    return Verdict(True, new, int(_ROUNDING - over * rate) if over < 0.0 else 0, 0.0, new - now)

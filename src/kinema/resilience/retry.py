@@ -26,7 +26,7 @@ class Failure(Enum):
 
     NOT_CONNECTED = "no connection was made"
     SHED = "turned away before any work"
-    STATUS = "answered with 500 or 503"
+    FAILED = "answered with 500 or 503, or anything like it"
     TIMED_OUT = "timed out"
     CUT_OFF = "cut off before the answer began"
     FINAL = "anything that is not repeated"
@@ -49,7 +49,7 @@ def failure_of(status: int, field: Fields) -> Failure | None:
         return Failure.FINAL
     if shed:
         return Failure.SHED
-    return Failure.STATUS if status in {500, 503} else Failure.FINAL
+    return Failure.FAILED if status in {500, 503} else Failure.FINAL
 
 
 def may_retry(method: str, failure: Failure, *, idempotency_key: bool = False) -> bool:

@@ -27,7 +27,7 @@ NOW = 784_111_777.0  # Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110
 @pytest.mark.parametrize("failure", Failure)
 def test_the_table_of_the_module_holds(method, key, failure):
     anything = failure in {Failure.NOT_CONNECTED, Failure.SHED}
-    repeatable = failure in {Failure.STATUS, Failure.TIMED_OUT, Failure.CUT_OFF}
+    repeatable = failure in {Failure.FAILED, Failure.TIMED_OUT, Failure.CUT_OFF}
     harmless = key or method in {"GET", "HEAD", "OPTIONS"}
     assert may_retry(method, failure, idempotency_key=key) == (anything or (repeatable and harmless))
 
@@ -41,13 +41,13 @@ def test_the_table_of_the_module_holds(method, key, failure):
         (404, {RETRIED: b"1"}, None),
         (429, {}, None),
         (429, {SHED: b"1"}, Failure.SHED),
-        (500, {}, Failure.STATUS),
+        (500, {}, Failure.FAILED),
         (501, {}, Failure.FINAL),
         (502, {}, Failure.FINAL),
-        (503, {}, Failure.STATUS),
+        (503, {}, Failure.FAILED),
         (504, {}, Failure.FINAL),
         (503, {SHED: b"1"}, Failure.SHED),
-        (503, {SHED: b"yes"}, Failure.STATUS),
+        (503, {SHED: b"yes"}, Failure.FAILED),
         (503, {RETRIED: b"1"}, Failure.FINAL),
         (503, {SHED: b"1", RETRIED: b"1"}, Failure.FINAL),
     ],
