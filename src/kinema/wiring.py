@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from kinema.rpc.client import Rpc
     from kinema.rpc.directory import Directory
     from kinema.rpc.registration import Registration
-    from kinema.storage.ports import Blobs, Sql
+    from kinema.storage.cache_loading import LoadingCache, LoadingPolicy
+    from kinema.storage.ports import Blobs, Cache, Sql
 
 UI_DIR = Path(__file__).parents[2] / "ui" / "dist"
 """The built pages: Kinema runs from a clone of its repository."""
@@ -97,6 +98,8 @@ class Parts:
         self.properties = properties
         self._blobs: Blobs | None = None
         self._sqls: list[Sql] = []
+        self._cache: Cache | None = None
+        self._loading: list[LoadingCache] = []
 
     def blobs(self) -> Blobs:
         """Return the region's blobs."""
@@ -112,9 +115,30 @@ class Parts:
         self._sqls.append(opened)
         return opened
 
+    def cache(self, namespace: str, policy: LoadingPolicy | None = None) -> LoadingCache:
+        """Return reads of a namespace through the region's cache; closed with the parts."""
+        from kinema.resilience import BreakerConfig, CircuitBreaker
+        from kinema.storage.cache_loading import LoadingCache
+        from kinema.storage.cache_topology import open_caches
+
+        if self._cache is None:
+            # By calls: to a server that hangs they are slow, and in a window of seconds the good ones before outweigh them.
+            config = BreakerConfig(window_calls=20, minimum_calls=10, sleep_seconds=1.0)
+            chosen = self.settings
+            self._cache = open_caches(
+                self.data_dir, chosen.cache_url, chosen.zone, self.clock, lambda _: CircuitBreaker(self.clock, config)
+            )
+        loading = LoadingCache(self._cache, namespace, self.clock, policy)
+        self._loading.append(loading)
+        return loading
+
     async def close(self) -> None:
         """Close what was opened, the outermost first."""
         await self.directory.close()
+        for loading in self._loading:
+            await loading.close()
+        if self._cache is not None:
+            await self._cache.close()
         for sql in self._sqls:
             await sql.close()
         await self.client.close()
@@ -166,6 +190,7 @@ def _playback(instance: str, parts: Parts) -> Litestar:
         instance=instance,
         sql=parts.sql("playback"),
         blobs=parts.blobs(),
+        cache=parts.cache("manifests"),
         keys=parts.keys,
         clock=parts.clock,
         calls=parts.rpc,

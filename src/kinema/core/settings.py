@@ -20,6 +20,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     blobs_url: str = ""
     sql_url: str = ""
+    cache_url: str = ""
     media_token_seconds: int = 600
     upload_limit_bytes: int = 64 * _GIB
     edge_cache_bytes: int = 4 * _GIB

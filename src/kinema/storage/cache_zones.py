@@ -21,13 +21,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
 from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, TooLarge, Unavailable
+from kinema.storage.cache_breaker import Breaker
 from kinema.storage.ports import (
     MAX_CACHE_VALUE_BYTES,
     Cache,
@@ -51,26 +52,6 @@ class Latch(Enum):
     def of(self, zones: int) -> int:
         """Return the number, of so many zones."""
         return {Latch.ONE: 1, Latch.QUORUM: zones // 2 + 1, Latch.ALL: zones}[self]
-
-
-class Breaker(Protocol):
-    """What keeps calls away from a zone that fails; `kinema.resilience.CircuitBreaker` is one."""
-
-    def allow(self) -> bool:
-        """Say whether a call may be made now."""
-        ...
-
-    def success(self, seconds: float) -> None:
-        """The zone answered, after so many seconds."""
-        ...
-
-    def failure(self, seconds: float) -> None:
-        """The zone did not."""
-        ...
-
-    def release(self, seconds: float) -> None:
-        """The caller did not wait for it."""
-        ...
 
 
 class ZonesPolicy(msgspec.Struct, frozen=True):

@@ -14,6 +14,8 @@ from kinema.model.catalog import Publication, RungFact
 from kinema.model.encoding import encode_manifest, manifest_key
 from kinema.services.catalog.app import create_catalog
 from kinema.services.playback.app import create_playback
+from kinema.storage.cache_loading import LoadingCache
+from kinema.storage.cache_memory import MemoryCache
 from kinema.storage.engines import open_blobs, open_sql
 from tests.support.services import AppCalls, Instances, ShiftedClock, as_, edge, running
 from tests.unit.playback.test_texts import audio, manifest, video
@@ -41,6 +43,7 @@ class Region:
             instance=f"playback-{number}",
             sql=sql,
             blobs=self.blobs,
+            cache=LoadingCache(MemoryCache(), "manifests", self.clock),
             keys=self.keys,
             clock=self.clock,
             calls=AppCalls(self.keys, self.clock, {"catalog": catalog}),

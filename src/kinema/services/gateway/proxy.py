@@ -226,7 +226,9 @@ class Relay:
 
     def on_end(self) -> None:
         """Sink: the answer is complete."""
-        self._settle(outcome_of_status(self._status, shed=self._headers is not None and marked(self._headers.get(SHED))))
+        self._settle(
+            outcome_of_status(self._status, shed=self._headers is not None and marked(self._headers.get(SHED)))
+        )
         self._call = None
         passage = self._passage
         passage.exchange.on_disconnect = None

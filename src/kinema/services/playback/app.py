@@ -11,6 +11,7 @@ from kinema.services.playback.manifests import Manifests
 from kinema.services.playback.repository import PlayRepository
 from kinema.services.playback.service import Calls, Directory, Playback
 from kinema.services.playback.tables import idempotency
+from kinema.storage.cache_loading import LoadingCache
 from kinema.storage.ports import Blobs, Sql
 
 
@@ -19,6 +20,7 @@ def create_playback(
     instance: str,
     sql: Sql,
     blobs: Blobs,
+    cache: LoadingCache,
     keys: KeyRing,
     clock: Clock,
     calls: Calls,
@@ -27,10 +29,10 @@ def create_playback(
 ) -> Litestar:
     """Return the app of one playback instance; it brings its tables up to date when it starts.
 
-    `calls` and `directory` are rpc's client and directory; `token_seconds` is how long a media token lives. The caller
-    owns `sql` and closes it after the app.
+    `cache` is what manifests are read through; `calls` and `directory` are rpc's client and directory; `token_seconds` is how
+    long a media token lives. The caller owns `sql` and `cache` and closes them after the app.
     """
-    playback = Playback(PlayRepository(sql), Manifests(blobs), keys, clock, calls, directory, token_seconds)
+    playback = Playback(PlayRepository(sql), Manifests(blobs, cache), keys, clock, calls, directory, token_seconds)
 
     async def migrate() -> None:
         await sql.migrate("playback")
