@@ -16,6 +16,7 @@ app = App(
 )
 catalog = App(name="catalog", help="The published catalogue.")
 keys = App(name="keys", help="The keys that sign tokens.")
+properties = App(name="property", help="What can be changed while a region runs.")
 
 app.command("kinema.commands.up:up", help="Start a region and keep it running.")
 app.command("kinema.commands.add:add", help="Upload a film; it is encoded and published.")
@@ -32,8 +33,17 @@ app.command("kinema.commands.upkeep:autoscalers", help="Print HorizontalPodAutos
 app.command("kinema.commands.demo:demo_studio", help="Put the demo catalogue into a running region.")
 app.command(catalog)
 app.command(keys)
+app.command(properties)
 catalog.command("kinema.commands.upkeep:pin", help="Serve this version of the catalogue; `latest` lets go again.")
 keys.command("kinema.commands.upkeep:rotate", help="Sign with new keys from now on; what is signed stays valid.")
+properties.command("kinema.commands.properties:list_all", name="list", help="Show all with their values.")
+properties.command("kinema.commands.properties:get", help="Show one, and what each layer says.")
+properties.command(
+    "kinema.commands.properties:set_", name="set", help="Set a value, for all or some, for good or a while."
+)
+properties.command("kinema.commands.properties:unset", help="Take a value back.")
+properties.command("kinema.commands.properties:audit", help="Show who changed what, when and why.")
+properties.command("kinema.commands.properties:rollback", help="Put back what held before a change.")
 
 
 def main() -> None:

@@ -97,3 +97,19 @@ def test_a_service_alone_joins_the_region_and_leaves_it(region):
         wait_until(lambda: not joined(), 5, "its signing off")
     finally:
         alone.kill()
+
+
+def test_a_property_is_set_shown_and_rolled_back_by_commands(region):
+    def run(*arguments):
+        done = region.kinema("property", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    run("set", "log.level", "warning", "--instance", "worker-1", "--minutes", "30", "--reason", "quiet")
+    assert "warning (worker-1)" in run("list")
+    assert "warning for worker-1 until" in run("get", "log.level")
+    newest = json.loads(run("audit", "log.level", "--limit", "1", "--json"))["entries"][0]
+    assert (newest["new"]["value"], newest["reason"]) == ("warning", "quiet")
+    assert json.loads(run("rollback", str(newest["entry"]), "--json"))["overrides"] == []
+    refused = region.kinema("property", "set", "log.level", "loud")
+    assert (refused.returncode, "cannot be 'loud'; allowed is one of debug" in refused.stderr) == (1, True)

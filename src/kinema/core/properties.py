@@ -117,8 +117,9 @@ class Property(msgspec.Struct, Generic[T], frozen=True):
         """What is accepted, in words: "a whole number, from 1 to 100"."""
         if self.check is None:
             return _KINDS[self.kind]
-        kind = {str: "", tuple: "a list, each "}.get(self.kind, f"{_KINDS[self.kind]}, ")
-        return f"{kind}{self.check.allowed}"
+        if self.kind is str:
+            return self.check.allowed
+        return ("a list, each " if self.kind is tuple else f"{_KINDS[self.kind]}, ") + self.check.allowed
 
     def accept(self, value: object) -> T:
         """Return a value from TOML or JSON as this property's type. Raises PropertyRefused, which says what is allowed."""
@@ -129,7 +130,7 @@ class Property(msgspec.Struct, Generic[T], frozen=True):
 
     def parse(self, text: str) -> T:
         """Return the value that a text stands for: flags as true/false, lists with commas. Raises PropertyRefused."""
-        return self.accept(_read(self.kind, text.strip()))
+        return self.accept(meant(self.kind, text.strip()))
 
 
 class LayerValue(msgspec.Struct, frozen=True):
@@ -342,7 +343,7 @@ def _is_text(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and len(value) <= LONGEST_TEXT and value.isprintable()
 
 
-def _read(kind: type[Value], text: str) -> object:
+def meant(kind: type[Value], text: str) -> Value:
     """Return what a text from the environment or a command line means; what is no such thing stays a text."""
     if kind is bool:
         return _FLAGS.get(text.lower(), text)

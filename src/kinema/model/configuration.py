@@ -21,7 +21,7 @@ class RuntimeLayer(msgspec.Struct, frozen=True):
 class PropertyChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A value to set. `expires_in` is in seconds from now; without it the value holds until somebody takes it back."""
 
-    value: bool | int | float | str | list[str]
+    value: Value
     scope: Scope = Scope()
     expires_in: Annotated[float, msgspec.Meta(gt=0, le=31_622_400)] | None = None
     reason: Reason = ""

@@ -36,6 +36,7 @@ def test_help_names_every_verb():
         "worker",
         "catalog",
         "keys",
+        "property",
         "gc",
         "openapi",
     ):
