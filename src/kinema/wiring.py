@@ -160,6 +160,7 @@ def _discovery(instance: str, parts: Parts) -> Litestar:
         peers=[registry for registry in placement.registries if registry != own],
         region=settings.region,
         token=settings.registry_token,
+        properties=parts.properties.at("discovery", instance),
     )
 
 

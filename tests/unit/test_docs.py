@@ -1,3 +1,4 @@
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -7,9 +8,10 @@ import pytest
 from kinema.cli import app
 from kinema.core.metric_families import FAMILIES
 from kinema.core.settings import Settings
-from kinema.services.configuration.declared import declared
+from kinema.services.configuration.declared import MODULES, declared
 
 ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "src" / "kinema"
 
 
 def headings(path):
@@ -35,6 +37,25 @@ def test_every_heading_is_a_setting():
 
 def test_every_property_has_a_heading_and_every_heading_is_a_property():
     assert set(declared()) == headings("docs/properties.md")
+
+
+def declares_properties(path):
+    """Say whether a module has a constant that is a Property."""
+    for node in ast.parse(path.read_text()).body:
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if isinstance(value, ast.Call):
+            function = value.func.value if isinstance(value.func, ast.Subscript) else value.func
+            if isinstance(function, ast.Name) and function.id == "Property":
+                return True
+    return False
+
+
+def test_the_table_names_every_module_that_declares_properties():
+    found = [
+        path for path in sorted(SOURCES.rglob("*.py")) if "Property" in path.read_text() and declares_properties(path)
+    ]
+    names = [".".join(path.relative_to(SOURCES.parent).with_suffix("").parts) for path in found]
+    assert sorted(MODULES) == names, "services/configuration/declared.py has one row for each"
 
 
 def test_every_command_has_a_heading_and_every_heading_is_a_command():

@@ -11,7 +11,12 @@ from typing import Any
 
 from kinema.core.properties import Property
 
-MODULES = ("kinema.core.log_level",)
+MODULES = (
+    "kinema.core.log_level",
+    "kinema.services.discovery.preservation",
+    "kinema.services.gateway.limits",
+    "kinema.services.gateway.push_delivery",
+)
 
 
 @functools.cache

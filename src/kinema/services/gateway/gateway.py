@@ -25,6 +25,7 @@ from kinema.services.gateway.filters import INBOUND, OUTBOUND, BuiltIn, Filters,
 from kinema.services.gateway.health import NEEDED, Health
 from kinema.services.gateway.installed import DEADLINE_SECONDS
 from kinema.services.gateway.ledger import Ledger
+from kinema.services.gateway.limits import BODY_LIMIT, TIMEOUT, RouteLimits
 from kinema.services.gateway.pages import MethodNotAllowed, Pages
 from kinema.services.gateway.passage import Apply, Lane, Passage
 from kinema.services.gateway.proxy import Proxy
@@ -83,6 +84,7 @@ class Gateway:
         pages: Pages,
         health: Health,
         routes: Sequence[Route],
+        limits: RouteLimits,
         ledger: Ledger,
     ) -> None:
         self._push = push
@@ -90,6 +92,7 @@ class Gateway:
         self._pages = pages
         self._health = health
         self._routes = routes
+        self._limits = limits
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchdog: Watchdog | None = None
         self.ledger = ledger
@@ -103,7 +106,8 @@ class Gateway:
             "nothing": _nothing,
         }
         self.reloading = Reloading(name, parts, built_in, filters_dir, parts.clock, self._take_up)
-        self._take_up(self.reloading.filters())
+        limits.properties.watch(TIMEOUT, self._limit)
+        limits.properties.watch(BODY_LIMIT, self._limit)
 
     def handler(self, exchange: Exchange) -> None:
         """Take a request."""
@@ -132,6 +136,9 @@ class Gateway:
         if self._watchdog is not None:
             self._watchdog.close()
 
+    def _limit(self, _: float) -> None:
+        self._take_up(self.reloading.filters())
+
     def _take_up(self, filters: Filters) -> None:
         """Build the lanes anew and put them in place at once."""
 
@@ -139,7 +146,7 @@ class Gateway:
             inbound = filters.inbound(route, opened=opened)
             endpoint = filters.endpoint(route, opened=opened) or self._endpoints[route.endpoint]
             outbound = filters.outbound(route, opened=opened)
-            return Lane(route, inbound, endpoint, outbound, self.ledger, filters.by_apply)
+            return Lane(self._limits.complete(route), inbound, endpoint, outbound, self.ledger, filters.by_apply)
 
         known = {route.prefix for route in self._routes}
         added = [route for route in filters.routes() if route.prefix not in known]
@@ -245,8 +252,8 @@ def create_gateway(
     `ui_dir` holds the built UI (None, or a folder without index.html: a page says how to build it). `trust_forwarded`:
     X-Forwarded-* from this machine count, for a TLS server in front. `data_dir` is where the configuration, the operator's
     filters (unless `filters_dir` is another place) and the quarantine are; without it `config` holds and nothing is reloaded.
-    `needed`: services without which /healthz is 503. `push_instance` is the name under which the private port
-    (`Gateway.inner`) is registered as a `push` instance.
+    `properties` are those of the process; without them the defaults hold. `needed`: services without which /healthz is 503.
+    `push_instance` is the name under which the private port (`Gateway.inner`) is registered as a `push` instance.
     """
     sessions = Sessions(rpc, keys, clock)
     parts = Parts(
@@ -258,11 +265,8 @@ def create_gateway(
         config=config or GatewayConfig(),
         data_dir=data_dir,
     )
+    properties = properties or Properties()
     push = Push(rpc, sessions, clock, limits=push_limits)
-    limited = [
-        msgspec.structs.replace(route, body_bytes=upload_limit_bytes) if route.body_bytes is None else route
-        for route in routes
-    ]
     return Gateway(
         name,
         parts,
@@ -272,9 +276,10 @@ def create_gateway(
         push,
         Events(push, clock),
         Sockets(push, clock),
-        Delivery(push, rpc, keys, clock, properties or Properties(), push_instance),
+        Delivery(push, rpc, keys, clock, properties, push_instance),
         Pages(ui_dir, rpc.directory, clock),
         Health(rpc.directory, rpc.client, clock, needed),
-        limited,
+        routes,
+        RouteLimits(properties, upload_limit_bytes),
         Ledger(clock),
     )

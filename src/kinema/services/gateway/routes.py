@@ -6,6 +6,8 @@ What is not in this table is not reachable from outside: internal paths, the reg
 import msgspec
 
 _MIB = 1024 * 1024
+BY_PROPERTY = -1
+"""A limit that a route leaves to the property for all such routes (limits.py)."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -13,8 +15,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 
     `service` is proxied to unless `endpoint` names one of the gateway's own. `open_methods` need no identity: on the
     prefix itself, or on everything below it with `open_below`. `seconds` bounds the wait for an answer, once the body has
-    come. `body_bytes` bounds a request's body, None by the setting for uploads; with `streaming` the service works on it
-    while it comes and is given no deadline.
+    come. `body_bytes` bounds a request's body, None by the setting for uploads. Both are the properties of limits.py unless
+    they are given. With `streaming` the service works on the body while it comes and is given no deadline.
     """
 
     prefix: str
@@ -22,8 +24,8 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str = "proxy"
     open_methods: frozenset[str] = frozenset()
     open_below: bool = False
-    seconds: float = 30.0
-    body_bytes: int | None = _MIB
+    seconds: float = BY_PROPERTY
+    body_bytes: int | None = BY_PROPERTY
     streaming: bool = False
 
     def is_open(self, method: str, path: str) -> bool:
