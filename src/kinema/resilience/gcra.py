@@ -17,7 +17,7 @@ _ROUNDING = 1e-6  # seconds; below the resolution of Redis's clock and of floats
 
 
 class Verdict(Struct, frozen=True, gc=False):
-    """Whether the call passes; `arrival` is what to keep for the key, unchanged when it does not."""
+    """Whether the call passes; `arrival` is what to keep for the key (0.0 when it is kept elsewhere)."""
 
     allowed: bool
     arrival: float
@@ -36,6 +36,6 @@ def gcra(arrival: float, now: float, rate: float, burst: int, cost: int = 1) -> 
     whole = burst / rate
     over = new - now - whole
     if over > _ROUNDING:
-        remaining = int((whole - (base - now)) * rate + _ROUNDING)
-        return Verdict(False, arrival, max(0, remaining), math.inf if cost > burst else over, base - now)
-    return Verdict(True, new, int(_ROUNDING - over * rate) if over < 0.0 else 0, 0.0, new - now)
+        remaining = int((whole - (base - now) + _ROUNDING) * rate)
+        return Verdict(False, arrival, min(burst, max(0, remaining)), math.inf if cost > burst else over, base - now)
+    return Verdict(True, new, min(burst, int((_ROUNDING - over) * rate)), 0.0, new - now)

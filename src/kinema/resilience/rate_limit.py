@@ -8,7 +8,10 @@ which gives that key its burst back early and costs the same whatever comes.
 from typing import Protocol
 
 from kinema.core.clock import Clock
+from kinema.core.errors import BadInput
 from kinema.resilience.gcra import Verdict, gcra
+
+_MOST_KEY = 512
 
 
 class RateLimits(Protocol):
@@ -37,6 +40,7 @@ class RateLimiter:
 
     def take_now(self, key: str, cost: int = 1) -> Verdict:
         """Judge a call and count it if it passes."""
+        check_key(key, cost)
         now = self._clock.monotonic()
         arrivals = self._arrivals
         verdict = gcra(arrivals.get(key, 0.0), now, self.rate, self.burst, cost)
@@ -59,6 +63,12 @@ class RateLimiter:
             del arrivals[first]
             if not arrivals:
                 return
+
+
+def check_key(key: str, cost: int) -> None:
+    """Raise BadInput for a key over 512 characters or a cost below 1."""
+    if len(key) > _MOST_KEY or cost < 1:
+        raise BadInput(f"A key of {len(key)} characters at a cost of {cost}: give at most {_MOST_KEY}, and at least 1.")
 
 
 def check_rate(rate: float, burst: int) -> None:
