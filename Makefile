@@ -99,6 +99,7 @@ bench: setup .venv/.develop
 	@bash scripts/debian.sh
 	$(BIN)/python -m benchmarks.http_edge
 	$(BIN)/python -m benchmarks.http_gateway
+	$(BIN)/python -m benchmarks.cache
 	$(BIN)/python -m benchmarks.first_play
 
 lock: .venv/.uv

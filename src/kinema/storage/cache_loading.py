@@ -22,6 +22,7 @@ import math
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import msgspec
 from cachebox import LRUCache
@@ -89,10 +90,10 @@ class _Flight:
 
     __slots__ = ("behind", "instead", "result", "storing", "task")
 
-    def __init__(self, *, behind: bool, instead: Entry | None) -> None:
+    def __init__(self, result: "asyncio.Future[bytes | None]", *, behind: bool, instead: Entry | None) -> None:
         self.behind = behind  # a value that is returned meanwhile
         self.instead = instead  # what to return when it fails
-        self.result: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.result = result
         self.storing = False
         self.task: asyncio.Task[None] | None = None
 
@@ -119,6 +120,7 @@ class LoadingCache:
         self._policy = policy or LoadingPolicy()
         self._random = source or random.Random()  # noqa: S311 (spreads load, guards nothing)
         self._kept_longer = max(self._policy.stale_seconds, self._policy.stale_if_error_seconds)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._readings: dict[str, asyncio.Future[_Verdict | None]] = {}
         self._flights: dict[str, _Flight] = {}
         self._pauses: LRUCache[str, float] = LRUCache(_PAUSES)
@@ -177,7 +179,8 @@ class LoadingCache:
 
     async def _read(self, full: str, load: Load, ttl: float) -> _Verdict:
         """Ask the cache, for all who ask meanwhile too."""
-        reading = self._readings[full] = asyncio.get_running_loop().create_future()
+        reading: asyncio.Future[_Verdict | None] = self._future()
+        self._readings[full] = reading
         verdict = None
         try:
             verdict = self._judge(full, await self._stored(full), load, ttl)
@@ -185,6 +188,11 @@ class LoadingCache:
             del self._readings[full]
             reading.set_result(verdict)
         return verdict
+
+    def _future(self) -> "asyncio.Future[Any]":
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # once: Python 3.11 asks the system for the process's id each time
+        return self._loop.create_future()
 
     async def _stored(self, full: str) -> Entry | None:
         try:
@@ -258,7 +266,7 @@ class LoadingCache:
         if len(self._flights) >= self._policy.most_loads:
             self._count["refused"] += 1
             raise Unavailable(f"{len(self._flights)} keys of {self.namespace} are being loaded; try again shortly.")
-        flight = self._flights[full] = _Flight(behind=behind, instead=instead)
+        flight = self._flights[full] = _Flight(self._future(), behind=behind, instead=instead)
         flight.task = asyncio.create_task(self._fly(flight, full, load, ttl), name=f"load {full}")
         return flight
 

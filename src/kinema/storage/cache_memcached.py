@@ -1,8 +1,7 @@
 """A cache in memcached, over one connection on which many commands are on their way at once (`memcached_connection`).
 
 The connection is made when a call needs it. Calls that come meanwhile wait for it together, so a server that does not answer
-sees one attempt at a time. A connection whose oldest command has waited for longer than a call may take is given up,
-even if every caller lost patience before that: its server may be long gone without a word.
+sees one attempt at a time.
 
 No client library is used: docs/adr/0007-memcached-client.md has what the two asyncio clients did with values that look like
 protocol and with calls that were cancelled.
@@ -11,6 +10,7 @@ protocol and with calls that were cancelled.
 import asyncio
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -76,10 +76,10 @@ class MemcachedCache:
         if self._closed:
             raise Unavailable(f"The cache at {self._host}:{self._port} has been closed here.")
         try:
-            async with asyncio.timeout(self._call_seconds):
-                connection = self._usable() or await self._connect()
-                await connection.drained()
-                return await connection.send(command)
+            connection = self._connection
+            if connection is None or connection.lost or connection.full:
+                connection = await self._ready()
+            return await connection.send(command)
         except TimeoutError as error:
             raise Unavailable(
                 f"The cache at {self._host}:{self._port} has not answered for {self._call_seconds} s."
@@ -87,15 +87,14 @@ class MemcachedCache:
         except (Refused, OSError) as error:
             raise Unavailable(f"The cache at {self._host}:{self._port} cannot be used: {error}.") from error
 
-    def _usable(self) -> Connection | None:
-        """Return the connection, None when there is none that works."""
-        connection = self._connection
-        if connection is None or connection.lost:
-            return None
-        if connection.waits_since < asyncio.get_running_loop().time() - self._call_seconds:
-            connection.abort(f"nothing was answered for {self._call_seconds} s")
-            return None
-        return connection
+    async def _ready(self) -> Connection:
+        """Return a connection with room for a command. TimeoutError when there is none in time."""
+        async with asyncio.timeout(self._call_seconds):
+            connection = self._connection
+            if connection is None or connection.lost:
+                connection = await self._connect()
+            await connection.drained()
+            return connection
 
     async def _connect(self) -> Connection:
         """Return a new connection; whoever calls meanwhile waits for the same one."""
@@ -106,7 +105,9 @@ class MemcachedCache:
     async def _new_connection(self) -> Connection:
         try:
             async with asyncio.timeout(self._call_seconds):
-                _, connection = await asyncio.get_running_loop().create_connection(Connection, self._host, self._port)
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    partial(Connection, self._call_seconds), self._host, self._port
+                )
         finally:
             self._connecting = None
         self._connection = connection

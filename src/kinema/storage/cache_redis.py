@@ -10,9 +10,9 @@ about a value that it stored itself.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -49,43 +49,34 @@ class RedisCache:
         self._redis: Redis = Redis.from_pool(pool)
 
     async def get(self, key: str) -> bytes | None:
-        """Return the value; see the port. What somebody else keeps under the key as a list or the like is no value."""
+        """Return the value; see the port."""
         check_cache_key(key)
-        async with self._answer():
-            try:
-                return _bytes(await self._redis.get(key))
-            except ResponseError as error:
-                if not str(error).startswith("WRONGTYPE"):
-                    raise
-                return None
+        value: bytes | None = await self._call("GET", key)
+        return value
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
         """Return the values of those keys that have one; see the port."""
         check_cache_keys(keys)
         if not keys:
             return {}
-        async with self._answer():
-            values = await self._redis.mget(keys)
-        return {key: value for key, found in zip(keys, values, strict=True) if (value := _bytes(found)) is not None}
+        values = await self._call("MGET", *keys)
+        return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
     async def set(self, key: str, value: bytes, ttl: float) -> bool:
         """Store a value; see the port."""
         check_cache_entry(key, value, ttl)
-        async with self._answer():
-            await self._redis.set(key, bytes(value), px=_milliseconds(ttl))
+        await self._call("SET", key, bytes(value), "PX", _milliseconds(ttl))
         return True
 
     async def add(self, key: str, value: bytes, ttl: float) -> bool:
         """Store a value if there is none; see the port."""
         check_cache_entry(key, value, ttl)
-        async with self._answer():
-            return bool(await self._redis.set(key, bytes(value), px=_milliseconds(ttl), nx=True))
+        return bool(await self._call("SET", key, bytes(value), "PX", _milliseconds(ttl), "NX"))
 
     async def delete(self, key: str) -> bool:
         """Remove a value; see the port."""
         check_cache_key(key)
-        async with self._answer():
-            await self._redis.delete(key)
+        await self._call("DEL", key)
         return True
 
     async def close(self) -> None:
@@ -93,16 +84,19 @@ class RedisCache:
         self._closed = True
         await self._redis.aclose(close_connection_pool=True)
 
-    @asynccontextmanager
-    async def _answer(self) -> AsyncIterator[None]:
-        """Bound a call in time and raise what goes wrong as `Unavailable`."""
+    async def _call(self, *command: str | bytes | int) -> Any:
+        """Return the server's answer to a command; bounded in time, and what goes wrong is `Unavailable`."""
         if self._closed:
             raise Unavailable(f"The cache at {self._name} has been closed here.")
         try:
             async with asyncio.timeout(self._call_seconds):
-                yield
+                return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call] # so it is there
         except TimeoutError as error:
             raise Unavailable(f"The cache at {self._name} has not answered for {self._call_seconds} s.") from error
+        except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):  # somebody else keeps a list or the like there, which is no value
+                return None
+            raise Unavailable(f"The cache at {self._name} refuses: {str(error)[:200]}") from error
         except (RedisError, OSError) as error:
             raise Unavailable(f"The cache at {self._name} cannot be used: {str(error)[:200]}") from error
 
@@ -124,8 +118,3 @@ def open_redis(data_dir: Path, url: str) -> RedisCache:  # noqa: ARG001 -- the s
 
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
-
-
-def _bytes(answer: bytes | str | None) -> bytes | None:
-    """Return what redis-py types as text too, which it is only with `decode_responses`."""
-    return answer.encode() if isinstance(answer, str) else answer

@@ -28,6 +28,7 @@ import msgspec
 
 from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, TooLarge, Unavailable
+from kinema.core.patience import Patience
 from kinema.storage.cache_breaker import Breaker
 from kinema.storage.ports import (
     MAX_CACHE_VALUE_BYTES,
@@ -180,7 +181,7 @@ class ZonedCache:
     async def _read(self, zone: _Zone, keys: list[str], seconds: float, began: float) -> dict[str, bytes] | None:
         """Ask one zone; None when it does not answer."""
         try:
-            async with asyncio.timeout(seconds):
+            async with Patience(seconds):
                 if len(keys) == 1:  # engines answer for one key a little faster
                     value = await zone.cache.get(keys[0])
                     answer = {} if value is None else {keys[0]: value}
@@ -264,7 +265,7 @@ class ZonedCache:
         if began is None:
             return None
         try:
-            async with asyncio.timeout(self._policy.write_seconds):
+            async with Patience(self._policy.write_seconds):
                 added = await zone.cache.add(key, stored, ttl)
         except (Unavailable, TimeoutError):
             self._ended(zone, began, failed=1)
@@ -290,7 +291,7 @@ class ZonedCache:
             if not self._start(zone, partial(write, zone.cache), size, waiting):
                 waiting.ended(written=False)
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._policy.write_seconds):
+            async with Patience(self._policy.write_seconds):
                 await waiting.reached.wait()
         self._latches_missed += waiting.missing > 0
         return waiting.missing <= 0

@@ -7,14 +7,16 @@ wait in that order:
     an answer     belongs to the first future of the queue, whether anybody still waits for it or not
     a call that   is cancelled leaves its future in the queue, where its answer is taken and thrown away
     a lost        connection fails every future of the queue at once, so nobody waits for a time-out
+    silence       of `patience` seconds while the oldest command waits ends the connection: one timer for all calls, and it
+                  counts those too whose callers gave up before
     an answer     that is not understood, or says that the command was not, ends the connection: answers may be out of step
 
 A value is taken by its length, whatever it contains; a length that is over the limit ends the connection too.
 """
 
 import asyncio
-import math
 from collections import deque
+from typing import cast
 
 from kinema.storage.ports import MAX_CACHE_VALUE_BYTES
 
@@ -33,10 +35,14 @@ class Refused(Exception):
 
 
 class Connection(asyncio.Protocol):
-    """A protocol of `loop.create_connection`."""
+    """A protocol of `loop.create_connection`; `patience` is how many seconds an answer may take."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
         self.lost = False
+        self.full = False  # what was sent is still in this process; wait for `drained` before sending more
+        self._patience = patience
+        self._watch: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[asyncio.Future[Answer]] = deque()
         self._sent_at: deque[float] = deque()
@@ -46,33 +52,33 @@ class Connection(asyncio.Protocol):
         self._drained = asyncio.Event()
         self._drained.set()
 
-    @property
-    def waits_since(self) -> float:
-        """When the oldest command without an answer was sent, on the loop's clock; infinity when there is none."""
-        return self._sent_at[0] if self._sent_at else math.inf
-
     def send(self, command: bytes) -> "asyncio.Future[Answer]":
         """Write a command and return the future of its answer, which raises `Refused`."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[Answer] = self._loop.create_future()
         if self._transport is None or self.lost:
             future.set_exception(Refused("the connection is lost"))
         elif len(self._waiting) >= _MOST_WAITING:
             future.set_exception(Refused(f"{_MOST_WAITING} commands wait for an answer"))
         else:
             self._waiting.append(future)
-            self._sent_at.append(loop.time())
+            self._sent_at.append(self._loop.time())
             self._transport.write(command)
+            if self._watch is None:
+                self._watch = self._loop.call_later(self._patience, self._look)
         return future
 
     async def drained(self) -> None:
-        """Wait until little of what was sent is still in this process; over at once when the connection is lost."""
+        """Wait until there is room for more; over at once when the connection is lost."""
         await self._drained.wait()
 
     def abort(self, reason: str) -> None:
         """End the connection and fail all that wait."""
         self.lost = True
+        self.full = False
         self._drained.set()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         if self._transport is not None:
             self._transport.abort()
         self._sent_at.clear()
@@ -81,12 +87,21 @@ class Connection(asyncio.Protocol):
             if not future.done():
                 future.set_exception(Refused(reason))
 
+    def _look(self) -> None:
+        """End the connection when the oldest command has waited for too long, else look again when it would have."""
+        self._watch = None
+        if self._sent_at:
+            left = self._sent_at[0] + self._patience - self._loop.time()
+            if left <= 0:
+                self.abort(f"nothing was answered for {self._patience} s")
+            else:
+                self._watch = self._loop.call_later(left, self._look)
+
     # -- what asyncio calls ----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from it
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail all that wait."""
@@ -94,10 +109,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold up those who would send more."""
+        self.full = True
         self._drained.clear()
 
     def resume_writing(self) -> None:
         """Let them go on."""
+        self.full = False
         self._drained.set()
 
     def data_received(self, data: bytes) -> None:

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import uvloop
+from redis.asyncio import Redis
 
 from kinema.core.clock import SystemClock
 from kinema.core.errors import BadInput, TooLarge, Unavailable
@@ -199,6 +201,66 @@ async def test_sizes_counts_and_times_have_limits(cache: Cache) -> None:
     largest = MAX_ZONED_VALUE_BYTES if isinstance(cache, ZonedCache) else MAX_CACHE_VALUE_BYTES
     assert await cache.set("n:a", bytes(largest), 30 * 86400)
     assert await cache.get("n:a") == bytes(largest)
+
+
+async def test_what_is_no_value_in_redis_is_a_miss(redis: CacheServer, tmp_path: Path) -> None:
+    cache = open_cache(tmp_path, f"redis://{redis.address}")
+    other = Redis.from_url(redis.url)
+    await other.delete("n:list")
+    await other.rpush("n:list", "1")
+    assert await cache.get("n:list") is None
+    assert await cache.get_many(["n:list"]) == {}
+    assert await cache.set("n:list", b"1", 60)
+    assert await cache.get("n:list") == b"1"
+    await other.aclose()
+    await cache.close()
+
+
+async def test_a_full_redis_that_drops_nothing_is_unavailable_for_writes_only(tmp_path: Path) -> None:
+    with redis_server("--maxmemory", "3mb", "--maxmemory-policy", "noeviction") as server:
+        cache = open_cache(tmp_path, f"redis://{server.address}")
+        with pytest.raises(Unavailable, match="maxmemory"):
+            for number in range(100):
+                await cache.set(f"n:{number}", bytes(100_000), 60)
+        assert await cache.get("n:0") == bytes(100_000)
+        await cache.close()
+
+
+async def test_a_redis_that_asks_for_a_password_gets_the_one_of_the_address(tmp_path: Path) -> None:
+    with redis_server() as server:
+        admin = Redis.from_url(server.url)
+        await admin.config_set("requirepass", "s3cret/=")
+        right, wrong = (open_cache(tmp_path, f"redis://:{word}@{server.address}/1") for word in ("s3cret%2F%3D", "no"))
+        assert await right.set("n:a", b"1", 60)
+        with pytest.raises(Unavailable) as refused:
+            await wrong.get("n:a")
+        assert "s3cret" not in str(refused.value)
+        for one in (right, wrong):
+            await one.close()
+        await admin.aclose()
+
+
+@pytest.mark.parametrize("scheme", ["redis", "memcached"])
+def test_it_works_on_the_loop_of_gateway_and_edge_too(
+    scheme: str, redis: CacheServer, memcached: CacheServer, tmp_path: Path
+) -> None:
+    """uvloop's transports and time-outs are its own."""
+    server = {"redis": redis, "memcached": memcached}[scheme]
+
+    async def use() -> list[bool]:
+        cache = open_cache(tmp_path, f"{scheme}://{server.address}")
+        value = bytes(range(256)) * 3000
+        await cache.set("n:loop", value, 60)
+        found = [await cache.get("n:loop") == value, await cache.get_many(["n:loop"]) == {"n:loop": value}]
+        server.pause()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(cache.get("n:loop"), 0.05)
+        server.resume()
+        found += [await cache.get("n:loop") == value, await cache.delete("n:loop")]
+        await cache.close()
+        return found
+
+    assert uvloop.run(use()) == [True] * 4
 
 
 async def test_after_closing_it_says_so(open_one: Callable[[], Cache]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from kinema.core.clock import ManualClock, SystemClock
 from kinema.core.errors import BadInput, TooLarge, Unavailable
 from kinema.resilience.breaker import BreakerConfig, CircuitBreaker
+from kinema.storage.cache_memcached import MemcachedCache
 from kinema.storage.cache_memory import MemoryCache
 from kinema.storage.cache_zones import MAX_ZONED_VALUE_BYTES, Latch, ZonedCache, ZonesPolicy
+from tests.support.servers import memcached_server
 
 
 class Zone(MemoryCache):
@@ -320,3 +323,17 @@ async def test_one_zone_is_enough(clock: ManualClock) -> None:
     assert await cache.get("n:a") == b"1"
     assert await cache.get("n:b") is None
     assert await cache.add("n:b", b"1", 60)
+
+
+async def test_a_pause_of_this_process_is_blamed_on_no_zone(clock: ManualClock) -> None:
+    """Two hundred readers are on their way to a memcached when the loop stands still for three times their patience."""
+    with memcached_server() as server:
+        one = MemcachedCache(server.host, server.port)
+        cache = ZonedCache({"a": one}, "a", clock, lambda _: CircuitBreaker(clock), QUICK)
+        assert await cache.set("n:a", b"1", 60)
+        readers = [asyncio.create_task(cache.get("n:a")) for _ in range(200)]
+        await asyncio.sleep(0)
+        time.sleep(0.15)  # noqa: ASYNC251 -- it is the pause
+        assert await asyncio.gather(*readers) == [b"1"] * 200
+        assert cache.snapshot().zones[0].failures == 0
+        await cache.close()
