@@ -44,8 +44,10 @@ USAGE = ProcessUsage(1.0, 0.25, 1 << 26, 30, 1024, 4, 0.002, 0.0, (PoolUsage("ht
 BELOW_5_MS, BELOW_750_MS = BOUNDS.index(0.005), BOUNDS.index(0.75)
 
 
-def red(kind="gateway", service="gateway", route="/v1/plays", peer="playback", fast=0, slow=0, failed=0):
+def red(kind="gateway", service="gateway", route="/v1/plays", peer=None, fast=0, slow=0, failed=0):
     counts = tuple((bucket, n) for bucket, n in ((BELOW_5_MS, fast + failed), (BELOW_750_MS, slow)) if n)
+    if peer is None:
+        peer = "playback" if kind == "client" else ""
     return RedDelta(kind, service, route, peer, counts, (0, 0, fast + slow, 0, 0, failed), 0.1)
 
 
@@ -125,7 +127,11 @@ async def room(tmp_path):
 
 
 async def test_the_map_is_drawn_from_calls(room):
-    await room.report(room.batch(reds=(red(fast=58, failed=2), red("server", "playback", "GET /x", "", fast=60))))
+    await room.report(
+        room.batch(
+            reds=(red(fast=70), red("client", fast=58, failed=2), red("server", "playback", "GET /x", "", fast=60))
+        )
+    )
     await room.report(room.batch("cell-1", reds=(red("client", "playback", "GET /v1/t/{id}", "catalog", slow=60),)))
     found = await room.until("/v1/telemetry/map", ServiceMap, lambda seen: len(seen.edges) == 3)
     nodes = {node.name: node for node in found.nodes}

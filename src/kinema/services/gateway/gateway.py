@@ -13,6 +13,7 @@ from typing import NoReturn
 
 import msgspec
 
+from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import Forbidden, NotFound
 from kinema.core.keys import KeyRing
@@ -26,6 +27,7 @@ from kinema.services.gateway.health import NEEDED, Health
 from kinema.services.gateway.installed import DEADLINE_SECONDS
 from kinema.services.gateway.ledger import Ledger
 from kinema.services.gateway.limits import BODY_LIMIT, TIMEOUT, RouteLimits
+from kinema.services.gateway.observing import Observing
 from kinema.services.gateway.pages import MethodNotAllowed, Pages
 from kinema.services.gateway.passage import Apply, Lane, Passage
 from kinema.services.gateway.proxy import Proxy
@@ -178,6 +180,7 @@ class Gateway:
     async def _resume(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
         installed = passage.lane.installed.get(apply)
         seconds = DEADLINE_SECONDS if installed is None else installed.deadline_seconds
+        tracing.current.set(self.ledger.observing.context(passage))  # for what it calls; this task is the request's own
         try:
             answered = await within(waiting, seconds, _name(passage, apply))
         except Exception as error:  # noqa: BLE001 (as in _run)
@@ -281,5 +284,5 @@ def create_gateway(
         Health(rpc.directory, rpc.client, clock, needed),
         routes,
         RouteLimits(properties, upload_limit_bytes),
-        Ledger(clock),
+        Ledger(clock, Observing(rpc.metrics, rpc.spans, name)),
     )

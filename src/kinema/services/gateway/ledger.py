@@ -7,6 +7,7 @@ import msgspec
 
 from kinema.core.clock import Clock
 from kinema.core.log import get_logger
+from kinema.services.gateway.observing import Observing
 from kinema.services.gateway.sparing import Sparing
 from kinema.services.gateway.status import StatusCategory
 
@@ -26,8 +27,9 @@ class LedgerSnapshot(msgspec.Struct, frozen=True):
 class Ledger:
     """One a gateway. `slow_seconds`: what takes longer to its first byte is logged with its timeline."""
 
-    def __init__(self, clock: Clock, slow_seconds: float = 5.0) -> None:
+    def __init__(self, clock: Clock, observing: Observing, slow_seconds: float = 5.0) -> None:
         self.now = clock.monotonic
+        self.observing = observing
         self.slow_seconds = slow_seconds
         self.warnings = Sparing(clock)
         self._counts = dict.fromkeys(StatusCategory, 0)
@@ -36,7 +38,9 @@ class Ledger:
     def settled(self, passage: "Passage", status: int) -> None:
         """The head of an answer is about to be sent (status 499: the client went away before that)."""
         self._counts[passage.category] += 1
-        if self.now() - passage.begun > self.slow_seconds:
+        seconds = self.now() - passage.begun
+        self.observing.answered(passage, status, seconds)
+        if seconds > self.slow_seconds:
             self._tell_slow(passage, status)
 
     def cut(self, category: StatusCategory) -> None:

@@ -13,6 +13,7 @@ from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.services.gateway.answer import Answer, HeaderList
 from kinema.services.gateway.installed import Installed
 from kinema.services.gateway.ledger import Ledger
+from kinema.services.gateway.observing import CLIENT_CLOSED
 from kinema.services.gateway.reading import reading_of
 from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Session
@@ -25,7 +26,6 @@ ApplyOutbound = Callable[["Passage", Answer], Awaitable[None] | None]
 
 _PROBLEM = (b"content-type", problem.MEDIA_TYPE.encode())
 _NO_STORE = (b"cache-control", b"no-store")
-_CLIENT_CLOSED = 499  # as nginx logs it
 _log = get_logger(__name__)
 
 
@@ -35,7 +35,7 @@ class Lane:
     `installed` leads from a filter's `apply` to its place in the books; a request keeps the lane it began in.
     """
 
-    __slots__ = ("deadline", "endpoint", "inbound", "installed", "ledger", "outbound", "route")
+    __slots__ = ("deadline", "endpoint", "inbound", "installed", "ledger", "outbound", "records", "route")
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Lane:
         self.endpoint = endpoint
         self.outbound = outbound
         self.ledger = ledger
+        self.records = ledger.observing.route(route)
         self.installed = installed
 
 
@@ -59,6 +60,11 @@ class Passage:
     """One request. `steps` are the filters still to come; the class attributes are what most requests leave as it is."""
 
     trace_id = ""
+    span_id = ""
+    """The request as a span of its trace; empty when it is not recorded."""
+    parent_id = ""
+    call_id = ""
+    """The present attempt at a service as a span."""
     host = b""
     proto = b"http"
     session: Session | None = None
@@ -179,7 +185,7 @@ class Passage:
     def abandoned(self) -> None:
         """The client went away before there was an answer."""
         self.category = StatusCategory.FAILURE_CLIENT_CANCELLED
-        self._settle(_CLIENT_CLOSED)
+        self._settle(CLIENT_CLOSED)
 
     # -- what happened when ------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from kinema.resilience.shedding import Shed
 from kinema.rpc.balance import Balancer, Outcome, outcome_of_error, outcome_of_status
 from kinema.rpc.retry import retryable_error, retryable_status
 from kinema.services.gateway.errors import BadGateway
+from kinema.services.gateway.observing import next_call
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.status import StatusCategory, category_of_error, category_of_status
 
@@ -145,6 +146,8 @@ class Relay:
             return False
         if proxy.balancer.pick(self._passage.lane.route.service, tried) is None or not proxy.budget.take():
             return False
+        self._lines = next_call(self._passage, self._lines)
+        self._passage.lane.records.retries.add()
         if self._send():
             self._repeat_body()
         return True
@@ -226,9 +229,8 @@ class Relay:
 
     def on_end(self) -> None:
         """Sink: the answer is complete."""
-        self._settle(
-            outcome_of_status(self._status, shed=self._headers is not None and marked(self._headers.get(SHED)))
-        )
+        shed = self._headers is not None and marked(self._headers.get(SHED))
+        self._settle(outcome_of_status(self._status, shed=shed), self._status)
         self._call = None
         passage = self._passage
         passage.exchange.on_disconnect = None
@@ -241,7 +243,7 @@ class Relay:
 
     def on_error(self, error: KinemaError) -> None:
         """Sink: try another instance, or tell the client."""
-        self._settle(outcome_of_error(error))
+        self._settle(outcome_of_error(error), error.status)
         self._call = None
         passage = self._passage
         if not passage.exchange.answered and retryable_error(passage.exchange.method, error) and self._again():
@@ -255,6 +257,7 @@ class Relay:
     def _again_instead(self, status: int, headers: Headers) -> bool:
         """Leave an answer that another instance may better; False: there is none, take this answer."""
         call, instance, seconds = self._call, self._instance, self._seconds
+        began, call_id = self._began, self._passage.call_id
         if not self._again():
             return False
         if call is not None:
@@ -262,12 +265,15 @@ class Relay:
         if instance is not None:
             outcome = outcome_of_status(status, shed=marked(headers.get(SHED)))
             self._proxy.balancer.end(instance, outcome, seconds, headers)
+            self._passage.lane.ledger.observing.attempted(self._passage, call_id, instance, began, status)
         return True
 
-    def _settle(self, outcome: Outcome) -> None:
-        """Tell the balancer how the present attempt went."""
+    def _settle(self, outcome: Outcome, status: int) -> None:
+        """Tell the balancer how the present attempt went, and record it; `status` 0 when it was given up."""
         if self._instance is None:
             return
+        passage = self._passage
+        passage.lane.ledger.observing.attempted(passage, passage.call_id, self._instance, self._began, status)
         seconds = self._seconds
         if self._timed and seconds is None:
             seconds = self._proxy.now() - self._began
@@ -285,7 +291,7 @@ class Relay:
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-            self._settle(Outcome.ABANDONED)
+            self._settle(Outcome.ABANDONED, 0)
 
 
 def _comes_at_once(passage: Passage) -> bool:

@@ -4,9 +4,9 @@ The HTTP core hands out the same `Headers` object for requests whose fields are 
 scripts send most of the time; the result is kept on it. So nothing here may depend on anything but the fields.
 """
 
+from kinema.core import spans as tracing
 from kinema.http import Headers, encode_fields
 from kinema.http.headers import HOP_BY_HOP
-from kinema.rpc.trace import HEADER, trace_id_of
 
 COOKIE = b"kinema_session"
 
@@ -29,15 +29,15 @@ _DROPPED = HOP_BY_HOP | {
 class Reading:
     """`lines` are the fields that may pass to a service, encoded; `secret` is the credential (from a cookie if `by_cookie`).
 
-    `trace_id` may be None.
+    `trace` is what the client said of its trace, if anything valid.
     """
 
-    __slots__ = ("by_cookie", "host", "lines", "secret", "trace_id")
+    __slots__ = ("by_cookie", "host", "lines", "secret", "trace")
 
     def __init__(self, headers: Headers) -> None:
         self.lines = encode_fields(_passed_on(headers))
         self.host = headers.get(b"host") or b""
-        self.trace_id = trace_id_of(headers.get(HEADER))
+        self.trace = _trace_of(headers)
         self.secret = bearer_of(headers)
         self.by_cookie = not self.secret
         if self.by_cookie:
@@ -69,6 +69,11 @@ def cookie_of(headers: Headers) -> bytes:
             if name.strip() == COOKIE:
                 return value.strip()
     return b""
+
+
+def _trace_of(headers: Headers) -> tracing.TraceParent | None:
+    parents = headers.get_all(tracing.TRACEPARENT)
+    return tracing.parse(parents[0], b",".join(headers.get_all(tracing.TRACESTATE))) if len(parents) == 1 else None
 
 
 def _passed_on(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:

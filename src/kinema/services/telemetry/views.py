@@ -14,7 +14,7 @@ STEPS = 60
 _MOST_ROUTES = 100
 _STORES = frozenset({"sql", "blobs", "cache"})
 _SERVED = frozenset({"gateway", "server", "edge", "step"})  # kinds that are a service's own work
-_CALLED = frozenset({"gateway", "client", "storage", "edge"})  # kinds whose peer was called
+_CALLED = frozenset({"client", "storage", "edge"})  # kinds whose peer was called
 
 NodeKind = Literal["clients", "gateway", "service", "edge", "worker", "store"]
 _KINDS: dict[str, NodeKind] = {"gateway": "gateway", "edge": "edge", "worker": "worker", "clients": "clients"}

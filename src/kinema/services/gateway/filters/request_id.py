@@ -1,8 +1,12 @@
-"""Each request has a trace id: the one of a valid `traceparent` that it came with, else a new one."""
+"""Each request has a trace id: the one of a valid `traceparent` that it came with, else a new one.
 
+The request is a span of that trace and each attempt at a service another one below it. A client's "not sampled" is passed
+on, and nothing is recorded then; its `tracestate` is passed on as it is (W3C Trace Context).
+"""
+
+import random
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.rpc.trace import new_trace, traceparent
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class RequestId:
-    """Names the request and sends the name along (W3C trace context)."""
+    """Names the request and sends the name along."""
 
     order: ClassVar[int] = 20
 
@@ -25,10 +29,19 @@ class RequestId:
 
     def apply(self, passage: Passage) -> None:
         """Take or make the id."""
-        trace_id = passage.reading.trace_id
-        if trace_id is None:
-            passage.trace_id, field = new_trace()
-        else:
-            passage.trace_id = trace_id
-            field = traceparent(trace_id)
-        passage.outgoing.append(b"traceparent: " + field + b"\r\n")
+        caller = passage.reading.trace
+        digits = f"{random.getrandbits(256) or 1:064x}"  # one draw for trace, span and first call; random, not secret
+        passage.call_id = digits[48:]
+        if caller is None:
+            passage.trace_id = trace_id = digits[:32]
+            passage.span_id = digits[32:48]
+            passage.outgoing.append(f"traceparent: 00-{trace_id}-{digits[48:]}-01\r\n".encode())
+            return
+        passage.trace_id = caller.trace_id
+        passage.parent_id = caller.span_id
+        if caller.sampled:
+            passage.span_id = digits[32:48]
+        flags = "01" if caller.sampled else "00"
+        passage.outgoing.append(f"traceparent: 00-{caller.trace_id}-{digits[48:]}-{flags}\r\n".encode())
+        if caller.state:
+            passage.outgoing.append(b"tracestate: " + caller.state + b"\r\n")
