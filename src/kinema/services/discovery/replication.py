@@ -143,14 +143,17 @@ class Peer:
         except KinemaError:
             self._put_back(batch)
             raise
+        try:
+            if answer.status != 200:
+                raise Unavailable(f"The registry {self.address} refused a batch with status {answer.status}.")
+            said = read_batch_answer(answer.body)
+        except KinemaError:
+            self._lost(len(batch))  # it would be refused again
+            raise
         self._fine()
         self._sent += len(batch)
-        if answer.status != 200:
-            self._error = f"The registry {self.address} refused a batch with status {answer.status}."
-            self._lost(len(batch))
-            return
-        for action, said in zip(batch, read_batch_answer(answer.body), strict=False):
-            self._heed(action, said)
+        for action, one in zip(batch, said, strict=False):
+            self._heed(action, one)
 
     def _take(self) -> list[_Action]:
         now = self._clock.monotonic()
