@@ -56,12 +56,13 @@ class LeaseState(msgspec.Struct, frozen=True):
 
 
 class RegistryState(msgspec.Struct, frozen=True):
-    """A registry from inside, for operators; all but `instances` and `signed` speak of foreign instances.
+    """A registry (by its instance's name) from inside, for operators; late, overdue and the minutes speak of foreign instances.
 
     `renewals_per_minute` are those of the last minute, expected are `expected_per_minute`, and below
     `threshold_per_minute` self-preservation is near: it is on while more than the same share of instances is `late`.
     """
 
+    registry: str
     settled: bool
     instances: tuple[LeaseState, ...]
     instances_left_out: int

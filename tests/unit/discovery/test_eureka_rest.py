@@ -467,7 +467,7 @@ async def test_operators_see_the_registry_from_inside(call):
     assert (await call("GET", "/v1/registry/state", **call.as_role("viewer"))).status_code == 403
     answer = await call("GET", "/v1/registry/state", **call.as_role("operator"))
     state = msgspec.json.decode(answer.content, type=RegistryState)
-    assert (state.signed, state.foreign, state.self_preservation) == (1, 1, False)
+    assert (state.registry, state.signed, state.foreign, state.self_preservation) == ("discovery-1", 1, 1, False)
     assert [one.instance for one in state.instances] == ["catalog-1", "host:orders:8080"]
 
 

@@ -83,9 +83,11 @@ async def list_instances(request: AnyRequest, registry: InstanceRegistry, boot: 
 
 
 @get("/v1/registry/state", operation_id="registryState", guards=[needs("operator")])
-async def registry_state(registry: InstanceRegistry, replication: Replication, properties: Properties) -> RegistryState:
+async def registry_state(
+    name: str, registry: InstanceRegistry, replication: Replication, properties: Properties
+) -> RegistryState:
     """The registry from inside: leases with their ages, renewals, self-preservation, peers."""
-    return state_of(registry, replication, properties)
+    return state_of(name, registry, replication, properties)
 
 
 def create_discovery(
@@ -140,6 +142,7 @@ def create_discovery(
             "registry": registry,
             "replication": replication,
             "properties": properties,
+            "name": instance,
             "boot": secrets.token_hex(4),
         },
         on_startup=[start],

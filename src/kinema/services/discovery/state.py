@@ -10,7 +10,7 @@ from kinema.services.discovery.replication import Replication
 _MOST_SHOWN = 1_000
 
 
-def state_of(registry: InstanceRegistry, replication: Replication, properties: Properties) -> RegistryState:
+def state_of(name: str, registry: InstanceRegistry, replication: Replication, properties: Properties) -> RegistryState:
     """Return the registry's present state; of many instances the region's own and the longest silent are shown."""
     now = registry.time.now()
     entries = sorted(registry.entries, key=lambda entry: (entry.signed is None, entry.renewed))
@@ -18,6 +18,7 @@ def state_of(registry: InstanceRegistry, replication: Replication, properties: P
     judgement = registry.judgement
     signed = len(registry.entries.signed)
     return RegistryState(
+        registry=name,
         settled=registry.settled,
         instances=tuple(_lease(entry, now) for entry in shown),
         instances_left_out=len(entries) - len(shown),

@@ -1,6 +1,6 @@
 """Where requests go: the first two segments of the path name the service.
 
-What is not in this table is not reachable from outside: internal paths, the registry, a service's /healthz and /schema.
+What is not in this table is not reachable from outside: internal paths, a service's /healthz and /schema.
 """
 
 import msgspec
@@ -63,6 +63,7 @@ ROUTES: tuple[Route, ...] = (
     Route(prefix="/v1/tokens", service="members"),
     Route(prefix="/v1/properties", service="configuration"),
     Route(prefix="/v1/telemetry", service="telemetry"),
+    Route(prefix="/v1/registry", service="discovery"),
     Route(prefix="/v1/events", endpoint="events"),
     Route(prefix="/v1/push", endpoint="push"),
     Route(prefix="/v1/gateway", endpoint="filters"),
