@@ -292,7 +292,7 @@ async def test_operators_see_every_filter_and_nobody_else_does(tmp_path):
         await folder.write("shout.py", "nonsense(")
         response = await region.get("/v1/gateway/filters", token)
         report = msgspec.json.decode(response.body, type=FilterReport)
-        assert [one.name for one in report.filters if one.kind == "inbound"][:2] == ["forwarded", "request_id"]
+        assert [one.name for one in report.filters if one.kind == "inbound"][:2] == ["passport", "forwarded"]
         assert next(one for one in report.filters if one.name == "shout").state == "broken"
         assert (await region.get("/v1/gateway/filters")).status == 401
         viewer = bearer(await region.token("viewer"))

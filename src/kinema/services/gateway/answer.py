@@ -70,6 +70,8 @@ class Answer:
 
     def get_all(self, name: bytes) -> list[bytes]:
         """Return every value of this lower-case name."""
+        if self._fields is None and self._received is not None:
+            return self._received.get_all(name)
         return [value for found, value in self.fields if found == name]
 
     def set(self, name: bytes, value: bytes) -> None:

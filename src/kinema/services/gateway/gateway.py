@@ -95,6 +95,7 @@ class Gateway:
         self._health = health
         self._routes = routes
         self._limits = limits
+        self._parts = parts
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchdog: Watchdog | None = None
         self.ledger = ledger
@@ -143,6 +144,7 @@ class Gateway:
 
     def _take_up(self, filters: Filters) -> None:
         """Build the lanes anew and put them in place at once."""
+        self.ledger.slow_seconds = self._parts.config.passport.slow_seconds
 
         def lane(route: Route, opened: bool) -> Lane:
             inbound = filters.inbound(route, opened=opened)
@@ -171,11 +173,11 @@ class Gateway:
             self._failed(passage, apply, error)
 
     def _wait(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
-        passage.note(_name(passage, apply))
+        passage.note(f"{_name(passage, apply)}.waits")
         task = asyncio.get_running_loop().create_task(self._resume(passage, apply, waiting))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        passage.exchange.on_disconnect = partial(_cancel, task)
+        passage.exchange.on_disconnect = partial(_leave, passage, task)
 
     async def _resume(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
         installed = passage.lane.installed.get(apply)
@@ -217,8 +219,9 @@ class Gateway:
         passage.reply(200, [_JSON, _NO_STORE], msgspec.json.encode(self.reloading.report()))
 
 
-def _cancel(task: asyncio.Task[None]) -> None:
+def _leave(passage: Passage, task: asyncio.Task[None]) -> None:
     task.cancel()
+    passage.abandoned()
 
 
 def _name(passage: Passage, apply: Apply) -> str:
@@ -284,5 +287,5 @@ def create_gateway(
         Health(rpc.directory, rpc.client, clock, needed),
         routes,
         RouteLimits(properties, upload_limit_bytes),
-        Ledger(clock, Observing(rpc.metrics, rpc.spans, name)),
+        Ledger(clock, Observing(rpc.metrics, rpc.spans, name), parts.config.passport.slow_seconds),
     )

@@ -1,6 +1,7 @@
 """A request on its way through the gateway: what the filters found out about it, what they want sent along, and its answer."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from typing import Any
@@ -67,12 +68,14 @@ class Passage:
     """The present attempt at a service as a span."""
     host = b""
     proto = b"http"
+    client = ""
+    """The client's address, as far as it is known: that of the connection, or what a TLS server in front says."""
     session: Session | None = None
     avoid: tuple[str, ...] = ()
     """Addresses of instances that shall not get this request as long as others are there."""
     category = StatusCategory.SUCCESS_LOCAL_NOTSET
-    on_answer: Callable[[Answer], None] | None = None
-    """Called with the answer before the outbound filters, for an inbound filter that wants to see what becomes of a request."""
+    on_answer: Callable[[Answer | None], None] | None = None
+    """Called with the answer before the outbound filters, and with None when it will not come or not be whole."""
     events: list[tuple[float, str]] | None = None
     """What happened when (seconds of the steady clock), where somebody wants to know or it was unusual."""
 
@@ -170,20 +173,26 @@ class Passage:
             self.category = category_of_error(error)
         document = problem.problem_of(error, instance=self.path)
         self._report(error, document)
-        self.reply(document.status, _problem_fields(document), problem.encode(document))
+        self.reply(document.status, _problem_fields(document, error), problem.encode(document))
 
     def cut(self, error: BaseException) -> None:
         """End an answer that was begun and cannot be completed, and whatever still works on it."""
         if not isinstance(error, KinemaError):
             _log.error("the gateway failed", method=self.exchange.method, path=self.path, exc_info=error)
         self.lane.ledger.cut(category_of_error(error))
+        if self.on_answer is not None:
+            self.on_answer(None)
         callback, self.exchange.on_disconnect = self.exchange.on_disconnect, None
         self.exchange.abort()
         if callback is not None:
             callback()
 
-    def abandoned(self) -> None:
-        """The client went away before there was an answer."""
+    def abandoned(self, *, begun: bool = False) -> None:
+        """The client went away: before there was an answer, or in the middle of it (`begun`)."""
+        if self.on_answer is not None:
+            self.on_answer(None)
+        if begun:
+            return
         self.category = StatusCategory.FAILURE_CLIENT_CANCELLED
         self._settle(CLIENT_CLOSED)
 
@@ -266,7 +275,7 @@ class Passage:
         document = problem.problem_of(error, instance=self.path)
         self._report(error, document)
         body = problem.encode(document)
-        self._send(Answer(document.status, _problem_fields(document), body, len(body), lines))
+        self._send(Answer(document.status, _problem_fields(document, error), body, len(body), lines))
 
     def _limit(self, apply: ApplyOutbound) -> tuple[float, str]:
         installed = self.lane.installed[apply]
@@ -283,10 +292,10 @@ class Passage:
                 _log.warning("refused", **facts, like_it_left_out=left_out)
 
 
-def _problem_fields(document: problem.Problem) -> HeaderList:
+def _problem_fields(document: problem.Problem, error: BaseException) -> HeaderList:
     fields = [_PROBLEM, _NO_STORE]
     if document.status in {429, 503}:
-        fields.append((b"retry-after", b"1"))
+        fields.append((b"retry-after", b"%d" % max(1, math.ceil(getattr(error, "retry_after", 0.0)))))
     elif document.status == 401:
         fields.append((b"www-authenticate", b'Bearer realm="kinema"'))
     return fields

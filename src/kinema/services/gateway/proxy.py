@@ -30,7 +30,7 @@ from kinema.rpc.retry import retryable_error, retryable_status
 from kinema.services.gateway.errors import BadGateway
 from kinema.services.gateway.observing import next_call
 from kinema.services.gateway.passage import Passage
-from kinema.services.gateway.status import StatusCategory, category_of_error, category_of_status
+from kinema.services.gateway.status import StatusCategory, category_of_error, category_of_refusal, category_of_status
 
 _SMALL_BYTES = 64 * 1024  # answers up to here are gathered and sent whole, bodies up to here come at once
 _LONGEST_TIMED_SECONDS = 60.0  # what may take longer (maintenance) says nothing about how fast an instance is
@@ -110,10 +110,11 @@ class Relay:
         """Begin an attempt; False when the request was answered instead."""
         proxy, passage = self._proxy, self._passage
         exchange, route = passage.exchange, passage.lane.route
-        instance = proxy.balancer.pick(route.service, self._tried or ())
+        instance = self._pick()
         if instance is None:
-            passage.category = StatusCategory.FAILURE_ORIGIN_NO_SERVERS
-            passage.refuse(_as_gateway(proxy.balancer.refusal(route.service, self._tried or ()), route.service))
+            refusal = proxy.balancer.refusal(route.service, self._tried or ())
+            passage.category = category_of_refusal(refusal)
+            passage.refuse(_as_gateway(refusal, route.service))
             return False
         try:
             self._call = proxy.client.send(
@@ -132,22 +133,34 @@ class Relay:
         self._began = proxy.now()
         self._seconds = None
         proxy.balancer.begin(instance, timed=self._timed)
+        if passage.events is not None:
+            passage.note(f"picked-{instance.instance}")
+            passage.note("sent" if self._call.connection is not None else "connecting")
         if self._uploads:
             self._call.on_writable = self._service_takes
         return True
+
+    def _pick(self) -> Instance | None:
+        """Choose an instance that was not tried yet; those to be avoided only when there is no other."""
+        balancer, service, avoid = self._proxy.balancer, self._passage.lane.route.service, self._passage.avoid
+        tried = self._tried or ()
+        if avoid and (found := balancer.pick(service, (*avoid, *tried))) is not None:
+            return found
+        return balancer.pick(service, tried)
 
     def _again(self) -> bool:
         """Send the request to another instance if there is one and the budget allows it."""
         proxy, instance = self._proxy, self._instance
         if instance is None:
             return False
-        tried = self._tried = [*(self._tried or ()), instance.address]
+        self._tried = [*(self._tried or ()), instance.address]
         if self._uploads and self._replay is None:
             return False
-        if proxy.balancer.pick(self._passage.lane.route.service, tried) is None or not proxy.budget.take():
+        if self._pick() is None or not proxy.budget.take():
             return False
         self._lines = next_call(self._passage, self._lines)
         self._passage.lane.records.retries.add()
+        self._passage.note("again")
         if self._send():
             self._repeat_body()
         return True
@@ -193,6 +206,8 @@ class Relay:
         """Sink: begin the answer, or gather a small one."""
         passage = self._passage
         method = passage.exchange.method
+        if passage.events is not None:
+            passage.note("first-byte")
         if self._timed:
             self._seconds = self._proxy.now() - self._began
         if retryable_status(method, status) and self._again_instead(status, headers):
@@ -286,8 +301,7 @@ class Relay:
 
     def _over(self) -> None:
         """The client is gone, or its answer was cut off or came from elsewhere."""
-        if not self._status:
-            self._passage.abandoned()
+        self._passage.abandoned(begun=self._status != 0)
         call, self._call = self._call, None
         if call is not None:
             call.cancel()

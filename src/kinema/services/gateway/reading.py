@@ -9,6 +9,7 @@ from kinema.http import Headers, encode_fields
 from kinema.http.headers import HOP_BY_HOP
 
 COOKIE = b"kinema_session"
+_PASSPORT = b"x-kinema-passport"
 
 # Beside hop-by-hop fields: credentials, and what the gateway itself says about a request.
 _DROPPED = HOP_BY_HOP | {
@@ -29,15 +30,16 @@ _DROPPED = HOP_BY_HOP | {
 class Reading:
     """`lines` are the fields that may pass to a service, encoded; `secret` is the credential (from a cookie if `by_cookie`).
 
-    `trace` is what the client said of its trace, if anything valid.
+    `trace` is what the client said of its trace, if anything valid; `passport` says whether a timeline is wanted.
     """
 
-    __slots__ = ("by_cookie", "host", "lines", "secret", "trace")
+    __slots__ = ("by_cookie", "host", "lines", "passport", "secret", "trace")
 
     def __init__(self, headers: Headers) -> None:
         self.lines = encode_fields(_passed_on(headers))
         self.host = headers.get(b"host") or b""
         self.trace = _trace_of(headers)
+        self.passport = _PASSPORT in headers
         self.secret = bearer_of(headers)
         self.by_cookie = not self.secret
         if self.by_cookie:
@@ -62,11 +64,16 @@ def bearer_of(headers: Headers) -> bytes:
 
 
 def cookie_of(headers: Headers) -> bytes:
-    """Return the value of the session cookie (RFC 6265), or nothing."""
+    """Return the value of the session cookie, or nothing."""
+    return cookie_value(headers, COOKIE)
+
+
+def cookie_value(headers: Headers, wanted: bytes) -> bytes:
+    """Return the value of a cookie (RFC 6265), or nothing."""
     for line in headers.get_all(b"cookie"):
         for pair in line.split(b";"):
             name, _, value = pair.partition(b"=")
-            if name.strip() == COOKIE:
+            if name.strip() == wanted:
                 return value.strip()
     return b""
 
@@ -81,4 +88,8 @@ def _passed_on(headers: Headers) -> tuple[tuple[bytes, bytes], ...]:
     dropped = set(_DROPPED)
     for line in headers.get_all(b"connection"):
         dropped.update(name.strip().lower() for name in line.split(b","))
-    return tuple(pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(b"x-kinema-"))
+    passed = (pair for pair in headers if pair[0] not in dropped and not pair[0].startswith(b"x-kinema-"))
+    # Compressing an answer weakened its tag, and If-Match compares strongly (RFC 9110, 13.1.1).
+    return tuple(
+        (name, value.replace(b'W/"', b'"')) if name == b"if-match" else (name, value) for name, value in passed
+    )

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from kinema.core.errors import DeadlineExceeded, KinemaError, NotFound, TooMany, Unavailable
 from kinema.http import ConnectFailed, ConnectionLost, PoolFull, ResponseInvalid, TimedOut
+from kinema.resilience.errors import Refused
 
 
 class StatusCategory(StrEnum):
@@ -43,6 +44,7 @@ _BY_ERROR: tuple[tuple[type[KinemaError], StatusCategory], ...] = (
     (PoolFull, StatusCategory.FAILURE_LOCAL_THROTTLED_ORIGIN_SERVER_MAXCONN),
     (TimedOut, StatusCategory.FAILURE_ORIGIN_READ_TIMEOUT),
     (DeadlineExceeded, StatusCategory.FAILURE_LOCAL),
+    (Refused, StatusCategory.FAILURE_LOCAL_THROTTLED_ORIGIN_CONCURRENCY),
     (TooMany, StatusCategory.FAILURE_LOCAL_THROTTLED_ORIGIN_CONCURRENCY),
     (Unavailable, StatusCategory.FAILURE_LOCAL),
     (NotFound, StatusCategory.SUCCESS_LOCAL_NO_ROUTE),
@@ -57,6 +59,13 @@ def category_of_error(error: BaseException) -> StatusCategory:
     if isinstance(error, KinemaError) and error.status < 500:
         return StatusCategory.FAILURE_CLIENT_BAD_REQUEST
     return StatusCategory.FAILURE_LOCAL
+
+
+def category_of_refusal(refusal: KinemaError) -> StatusCategory:
+    """Return the category of a request for which the balancer had no instance."""
+    if isinstance(refusal, Refused):
+        return StatusCategory.FAILURE_LOCAL_THROTTLED_ORIGIN_CONCURRENCY
+    return StatusCategory.FAILURE_ORIGIN_NO_SERVERS
 
 
 def category_of_status(status: int) -> StatusCategory:

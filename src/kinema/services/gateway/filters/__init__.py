@@ -24,19 +24,30 @@ from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Sessions
 
 INBOUND = (
+    "passport.PassportBegin",
     "forwarded.Forwarded",
+    "cors.CrossOriginSharing",
+    "rate_limit.AddressRate",
     "request_id.RequestId",
     "plain_path.PlainPath",
     "body_limit.BodyLimit",
     "authentication.Authentication",
+    "rate_limit.AccountRate",
     "origin.Origin",
     "identity.SealedIdentity",
+    "response_cache.ResponseCache",
+    "canary.CanaryRouting",
+    "sticky.StickyRouting",
+    "fault_injection.FaultInjection",
+    "shadow.ShadowTraffic",
 )
 OUTBOUND = (
     "security_headers.SecurityHeaders",
     "cross_origin.CrossOrigin",
     "request_id_echo.RequestIdEcho",
     "sign_out.SignOut",
+    "compression.Compression",
+    "passport.PassportEnd",
 )
 
 

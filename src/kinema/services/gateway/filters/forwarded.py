@@ -19,13 +19,13 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "::ffff:127.0.0.1", ""})
 
 
 class Forwarded:
-    """Builds `passage.outgoing`."""
+    """Builds `passage.outgoing` and finds `passage.client`."""
 
     order: ClassVar[int] = 10
 
     def __init__(self, parts: "Parts") -> None:
         self._trust = parts.trust_forwarded
-        self._encoded: dict[tuple[bytes, bytes, bytes], bytes] = {}
+        self._encoded: dict[tuple[bytes, bytes, bytes], tuple[bytes, str]] = {}
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
         """Everything: the gateway's own endpoints want to know host and scheme too."""
@@ -47,16 +47,19 @@ class Forwarded:
             addresses = b", ".join(headers.get_all(b"x-forwarded-for")) or addresses
         passage.host = host
         passage.proto = proto
-        passage.outgoing = [reading.lines, self._lines(host, proto, addresses)]
+        lines, passage.client = self._client(host, proto, addresses)
+        passage.outgoing = [reading.lines, lines]
 
-    def _lines(self, host: bytes, proto: bytes, addresses: bytes) -> bytes:
-        """Return the encoded fields: the same ones for each request of a client."""
+    def _client(self, host: bytes, proto: bytes, addresses: bytes) -> tuple[bytes, str]:
+        """Return the encoded fields, and the address that counts: the same ones for each request of a client."""
         key = (host, proto, addresses)
-        lines = self._encoded.get(key)
-        if lines is None:
+        found = self._encoded.get(key)
+        if found is None:
             if len(self._encoded) >= _MOST_CLIENTS:
                 self._encoded.clear()
-            lines = self._encoded[key] = encode_fields(
+            lines = encode_fields(
                 ((b"x-forwarded-host", host), (b"x-forwarded-proto", proto), (b"x-forwarded-for", addresses))
             )
-        return lines
+            # The last one was added by the server in front of us; those before it are the client's own words.
+            found = self._encoded[key] = (lines, addresses.rpartition(b",")[2].strip().decode("latin-1"))
+        return found

@@ -3,7 +3,8 @@
 GET, HEAD, OPTIONS          pass: they change nothing, unless they ask for a WebSocket, which other sites' pages can open
                             with the visitor's cookie and read (RFC 6455, 10.2)
 a bearer token              passes: no browser adds one by itself
-Origin                      must be our own host (and https, where we know that we are called by https)
+Origin                      must be our own host (and https, where we know that we are called by https), or one that the
+                            operator lets use cookies (cors.py)
 else Sec-Fetch-Site         must be same-origin
 neither                     passes without a cookie only (scripts that sign in)
 """
@@ -24,9 +25,11 @@ class Origin:
     """Refuses cross-site requests (OWASP's "verifying origin with standard headers")."""
 
     order: ClassVar[int] = 50
+    section: ClassVar[str] = "cors"
 
     def __init__(self, parts: "Parts") -> None:
-        del parts
+        cors = parts.config.cors
+        self._allowed = frozenset(one.encode().lower() for one in cors.origins) if cors.credentials else frozenset()
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
         """All of the API, signing in too: nobody shall be signed in to somebody else's account unnoticed."""
@@ -47,6 +50,7 @@ class Origin:
         if origin is not None:
             scheme, _, host = origin.lower().partition(b"://")
             same = host == passage.host.lower() and (scheme == b"https" or scheme == passage.proto == b"http")
+            same = same or origin.lower() in self._allowed
         else:
             site = headers.get(b"sec-fetch-site")
             same = site == b"same-origin" if site is not None else not with_cookie
