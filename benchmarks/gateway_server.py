@@ -1,8 +1,8 @@
-"""The real gateway (`services/gateway`) for the benchmark, in front of one upstream that serves /v1/manifests.
+"""The real gateway (`services/gateway`) for the benchmarks, in front of upstreams that answer for every service.
 
-    python -m benchmarks.gateway_server PORT UPSTREAM_PORT DIRECTORY three|all
+    python -m benchmarks.gateway_server PORT UPSTREAM_PORTS DIRECTORY three|all
 
-`three`: the filters Forwarded, RequestId and PlainPath. `all`: every filter that an open route has in production.
+`three`: the filters Forwarded, RequestId and PlainPath. `all`: every filter, as in production; `gateway.toml` in the directory sets them.
 """
 
 import asyncio
@@ -26,34 +26,40 @@ from kinema.services.gateway.filters import INBOUND, OUTBOUND
 THREE = ("forwarded.Forwarded", "request_id.RequestId", "plain_path.PlainPath")
 
 
-class OneInstance(Directory):
-    """A list that never changes, so that no registry needs to run."""
+class FixedInstances(Directory):
+    """Lists that never change, so that no registry needs to run: the same upstreams for each service."""
 
-    def __init__(self, instance: Instance, client: Client, keys: KeyRing) -> None:
+    def __init__(self, addresses: tuple[str, ...], client: Client, keys: KeyRing) -> None:
         super().__init__((), client, keys, SystemClock(), "bench-1")
-        self._one = (instance,)
+        self._addresses = addresses
+        self._lists: dict[str, tuple[Instance, ...]] = {}
 
     def instances(self, service: str) -> tuple[Instance, ...]:
-        """Return the upstream, whatever the service."""
-        del service
-        return self._one
+        """Return the upstreams, whatever the service."""
+        found = self._lists.get(service)
+        if found is None:
+            found = self._lists[service] = tuple(
+                Instance(service, f"{service}-{number}", address, "home", "a", "0")
+                for number, address in enumerate(self._addresses, 1)
+            )
+        return found
 
 
-async def serve(port: int, upstream: int, directory: Path, filters: str) -> None:
+async def serve(port: int, upstreams: tuple[str, ...], directory: Path, filters: str) -> None:
     """Serve until SIGTERM."""
     clock, keys, client = SystemClock(), KeyRing(directory), Client()
-    instance = Instance("playback", "playback-1", f"127.0.0.1:{upstream}", "home", "a", "0")
-    rpc = Rpc(OneInstance(instance, client, keys), client, keys, clock, "bench-1")
+    rpc = Rpc(FixedInstances(upstreams, client, keys), client, keys, clock, "bench-1")
     gateway = create_gateway(
         rpc=rpc,
         keys=keys,
         clock=clock,
         ui_dir=None,
         upload_limit_bytes=1 << 30,
+        data_dir=directory,
         inbound=THREE if filters == "three" else INBOUND,
         outbound=() if filters == "three" else OUTBOUND,
     )
-    await gateway.start()
+    await gateway.start(watchdog=filters == "all")
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(("127.0.0.1", port))
@@ -69,4 +75,5 @@ async def serve(port: int, upstream: int, directory: Path, filters: str) -> None
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]))
+    origins = tuple(f"127.0.0.1:{port}" for port in sys.argv[2].split(","))
+    uvloop.run(serve(int(sys.argv[1]), origins, Path(sys.argv[3]), sys.argv[4]))
