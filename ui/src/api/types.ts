@@ -4,6 +4,7 @@ import type { components as Configuration } from "./generated/configuration";
 import type { components as Encoding } from "./generated/encoding";
 import type { components as Members } from "./generated/members";
 import type { components as Playback } from "./generated/playback";
+import type { components as Telemetry } from "./generated/telemetry";
 
 export type Home = Catalog["schemas"]["Home"];
 export type Row = Catalog["schemas"]["Row"];
@@ -27,3 +28,20 @@ export type ClaimLink = Members["schemas"]["ClaimLink"];
 export type Who = Members["schemas"]["Who"];
 
 export type Play = Playback["schemas"]["Play"];
+
+export type LogLine = Telemetry["schemas"]["LogLine"];
+export type ObjectiveState = Telemetry["schemas"]["ObjectiveState"];
+export type Objectives = Telemetry["schemas"]["Objectives"];
+export type PoolUsage = Telemetry["schemas"]["PoolUsage"];
+export type Processes = Telemetry["schemas"]["Processes"];
+export type ProcessState = Telemetry["schemas"]["ProcessState"];
+export type Resilience = Telemetry["schemas"]["Resilience"];
+export type RouteSeries = Telemetry["schemas"]["RouteSeries"];
+export type ServiceEdge = Telemetry["schemas"]["ServiceEdge"];
+export type ServiceMap = Telemetry["schemas"]["ServiceMap"];
+export type ServiceNode = Telemetry["schemas"]["ServiceNode"];
+export type ServiceSeries = Telemetry["schemas"]["ServiceSeries"];
+export type Span = Telemetry["schemas"]["Span"];
+export type Trace = Telemetry["schemas"]["Trace"];
+export type TraceList = Telemetry["schemas"]["TraceList"];
+export type TraceSummary = Telemetry["schemas"]["TraceSummary"];

@@ -14,6 +14,36 @@ export interface ConsolePageRow {
 
 export const consolePages: readonly ConsolePageRow[] = [
   {
+    path: "map",
+    label: "Service map",
+    Page: lazy(async () => ({ default: (await import("./observe/MapPage")).MapPage })),
+  },
+  {
+    path: "services",
+    label: "Services",
+    Page: lazy(async () => ({ default: (await import("./observe/ServicesPage")).ServicesPage })),
+  },
+  {
+    path: "traces",
+    label: "Traces",
+    Page: lazy(async () => ({ default: (await import("./observe/TracesPage")).TracesPage })),
+  },
+  {
+    path: "resilience",
+    label: "Resilience",
+    Page: lazy(async () => ({ default: (await import("./observe/ResiliencePage")).ResiliencePage })),
+  },
+  {
+    path: "processes",
+    label: "Processes",
+    Page: lazy(async () => ({ default: (await import("./observe/ProcessesPage")).ProcessesPage })),
+  },
+  {
+    path: "objectives",
+    label: "Objectives",
+    Page: lazy(async () => ({ default: (await import("./observe/ObjectivesPage")).ObjectivesPage })),
+  },
+  {
     path: "properties",
     label: "Properties",
     Page: lazy(async () => ({ default: (await import("./properties/PropertiesPage")).PropertiesPage })),

@@ -4,6 +4,7 @@ import { useId, useState, type SubmitEvent } from "react";
 import { setProperty } from "../../api/actions";
 import { ApiError } from "../../api/request";
 import type { PropertyState } from "../../api/types";
+import { Choice } from "../../parts/Choice";
 import { Dialog } from "../../parts/Dialog";
 import { Fault } from "../../parts/Fault";
 import { Field } from "../../parts/Field";
@@ -161,37 +162,5 @@ function ValueField({ property, value, onChange }: ValueFieldProps) {
       onChange={(event) => onChange(event.currentTarget.value)}
       data-testid="property-input"
     />
-  );
-}
-
-interface ChoiceProps {
-  label: string;
-  value: string;
-  options: [value: string, label: string][];
-  onChange: (value: string) => void;
-  testId: string;
-}
-
-function Choice({ label, value, options, onChange, testId }: ChoiceProps) {
-  const id = useId();
-  return (
-    <div className={fields.field}>
-      <label className={fields.label} htmlFor={id}>
-        {label}
-      </label>
-      <select
-        id={id}
-        className={fields.input}
-        value={value}
-        onChange={(event) => onChange(event.currentTarget.value)}
-        data-testid={testId}
-      >
-        {options.map(([key, words]) => (
-          <option key={key} value={key}>
-            {words}
-          </option>
-        ))}
-      </select>
-    </div>
   );
 }
