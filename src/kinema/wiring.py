@@ -119,7 +119,9 @@ class Parts:
         """Return reads of a namespace through the region's cache; closed with the parts."""
         from kinema.resilience import BreakerConfig, CircuitBreaker
         from kinema.storage.cache_loading import LoadingCache
+        from kinema.storage.cache_metrics import loading_samples, zone_samples
         from kinema.storage.cache_topology import open_caches
+        from kinema.storage.cache_zones import ZonedCache
 
         if self._cache is None:
             # By calls: to a server that hangs they are slow, and in a window of seconds the good ones before outweigh them.
@@ -128,7 +130,11 @@ class Parts:
             self._cache = open_caches(
                 self.data_dir, chosen.cache_url, chosen.zone, self.clock, lambda _: CircuitBreaker(self.clock, config)
             )
+            if isinstance(self._cache, ZonedCache):
+                zones = self._cache
+                self.metrics.source(lambda: zone_samples(zones.snapshot()))
         loading = LoadingCache(self._cache, namespace, self.clock, policy)
+        self.metrics.source(lambda: loading_samples(loading.snapshot()))
         self._loading.append(loading)
         return loading
 

@@ -50,6 +50,9 @@ FAMILIES: tuple[Family, ...] = (
     Family("kinema_edge_sent_bytes_total", "counter", (), "Media bytes handed to clients."),
     Family("kinema_edge_cache_bytes", "gauge", ("state",), "Bytes of the cache: held, limit."),
     Family("kinema_edge_cache_slices", "gauge", (), "Slices that the cache holds."),
+    Family("kinema_cache_reads_total", "counter", ("namespace", "result"), "Reads through the region's cache."),
+    Family("kinema_cache_loads_total", "counter", ("namespace", "outcome"), "Loads of what it did not have."),
+    Family("kinema_cache_zone_calls_total", "counter", ("zone", "result"), "Keys asked of and written to its zones."),
     Family("kinema_discovery_instances", "gauge", ("service",), "Live instances as this process knows them."),
     # Observability itself.
     Family("kinema_spans_total", "counter", ("outcome",), "Spans: recorded, and what became of them."),

@@ -73,6 +73,7 @@ class LoadingSnapshot(msgspec.Struct, frozen=True):
     shared: int
     """Reads that waited for another one's question or load."""
     loads: int
+    """Loads that have succeeded."""
     early_loads: int
     """Loads that were begun before the value's end."""
     load_failures: int
@@ -276,6 +277,7 @@ class LoadingCache:
             began = self._clock.monotonic()
             value = await self._loaded(full, load)
             flight.result.set_result(value)
+            self._count["loads"] += 1
             flight.storing = True
             if self._flights.get(full) is flight:  # not forgotten meanwhile
                 await self._store(full, value, ttl, self._clock.monotonic() - began)
@@ -289,7 +291,6 @@ class LoadingCache:
                 del self._flights[full]
 
     async def _loaded(self, full: str, load: Load) -> bytes | None:
-        self._count["loads"] += 1
         seconds = self._policy.load_seconds
         try:
             async with asyncio.timeout(seconds) as limit:
