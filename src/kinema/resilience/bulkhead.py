@@ -21,12 +21,13 @@ from kinema.resilience.errors import BulkheadFull
 
 
 class BulkheadSnapshot(Struct, frozen=True, kw_only=True):
-    """A bulkhead at one moment; `refused` and `expired` are counted since its start."""
+    """A bulkhead at one moment; `admitted`, `refused` and `expired` are counted since its start."""
 
     most: int
     queue: int
     in_use: int
     waiting: int
+    admitted: int
     refused: int
     expired: int
 
@@ -34,7 +35,7 @@ class BulkheadSnapshot(Struct, frozen=True, kw_only=True):
 class Bulkhead:
     """At most `most` calls at once, at most `queue` waiting. Every place taken is given back by one `release`."""
 
-    __slots__ = ("_expired", "_most", "_queue", "_refused", "_waiting", "in_use")
+    __slots__ = ("_admitted", "_expired", "_most", "_queue", "_refused", "_waiting", "in_use")
 
     def __init__(self, most: int, queue: int = 0) -> None:
         if most < 1 or queue < 0:
@@ -42,7 +43,7 @@ class Bulkhead:
         self._most = most
         self._queue = queue
         self._waiting: deque[asyncio.Future[bool]] = deque()
-        self._refused = self._expired = 0
+        self._admitted = self._refused = self._expired = 0
         self.in_use = 0
 
     @property
@@ -54,6 +55,7 @@ class Bulkhead:
         """Take a place if one is free; never waits, never overtakes who waits."""
         if self.in_use < self._most:
             self.in_use += 1
+            self._admitted += 1
             return True
         self._refused += 1
         return False
@@ -62,6 +64,7 @@ class Bulkhead:
         """Take a place, waiting in line for it. Raises BulkheadFull at once, DeadlineExceeded when the time is up."""
         if self.in_use < self._most:
             self.in_use += 1
+            self._admitted += 1
             return
         if len(self._waiting) >= self._queue:
             self._refused += 1
@@ -85,6 +88,7 @@ class Bulkhead:
         if not given:
             self._expired += 1
             raise DeadlineExceeded(f"No place of {self._most} became free within the time of the call; try again.")
+        self._admitted += 1
 
     def release(self) -> None:
         """Give a place back: to the longest waiting, if anybody waits."""
@@ -102,6 +106,7 @@ class Bulkhead:
             queue=self._queue,
             in_use=self.in_use,
             waiting=len(self._waiting),
+            admitted=self._admitted,
             refused=self._refused,
             expired=self._expired,
         )

@@ -7,22 +7,23 @@ from kinema.resilience.limits.algorithm import Algorithm
 
 
 class LimiterSnapshot(Struct, frozen=True, kw_only=True):
-    """A limiter at one moment; `refused` is counted since its start."""
+    """A limiter at one moment; `admitted` and `refused` are counted since its start."""
 
     limit: int
     in_flight: int
+    admitted: int
     refused: int
 
 
 class Limiter:
     """`try_acquire` before each call; when it says True exactly one of `release`, `ignore` after it."""
 
-    __slots__ = ("_algorithm", "_clock", "_refused", "in_flight")
+    __slots__ = ("_admitted", "_algorithm", "_clock", "_refused", "in_flight")
 
     def __init__(self, algorithm: Algorithm, clock: Clock) -> None:
         self._algorithm = algorithm
         self._clock = clock
-        self._refused = 0
+        self._admitted = self._refused = 0
         self.in_flight = 0
 
     @property
@@ -34,6 +35,7 @@ class Limiter:
         """Say whether a call may be made now, and count it."""
         if self.in_flight < self._algorithm.limit:
             self.in_flight += 1
+            self._admitted += 1
             return True
         self._refused += 1
         return False
@@ -51,4 +53,6 @@ class Limiter:
 
     def snapshot(self) -> LimiterSnapshot:
         """Return the figures of now."""
-        return LimiterSnapshot(limit=self.limit, in_flight=self.in_flight, refused=self._refused)
+        return LimiterSnapshot(
+            limit=self.limit, in_flight=self.in_flight, admitted=self._admitted, refused=self._refused
+        )
