@@ -109,6 +109,17 @@ def create_app(
 class _Server(uvicorn.Server):
     """A uvicorn server among others in one process: signals belong to the process, not to a server."""
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. Accepted connections inherit TCP_NODELAY, which asyncio does not set on what it was handed.
+
+        uvicorn writes head and body of an answer apart; without the option the body would wait for the acknowledgement of
+        the head, which a caller on a kept connection delays by 40 ms.
+        """
+        for listener in sockets or ():
+            if listener.family in {socket.AF_INET, socket.AF_INET6}:
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await super().startup(sockets)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield

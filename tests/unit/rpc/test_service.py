@@ -1,6 +1,7 @@
 """The frame of a service: identity, roles, problems, deadlines, conditional reads and cursors."""
 
 import asyncio
+import socket
 
 import httpx
 import msgspec
@@ -16,7 +17,7 @@ from kinema.core.identity import HEADER, Identity, seal, service_identity
 from kinema.core.keys import KeyRing
 from kinema.rpc.conditional import conditional
 from kinema.rpc.cursor import decode_cursor, encode_cursor
-from kinema.rpc.service import DEADLINE_HEADER, create_app, needs
+from kinema.rpc.service import DEADLINE_HEADER, create_app, make_server, needs, open_socket
 from tests.support.services import served
 
 
@@ -187,3 +188,19 @@ def test_head_is_get_without_a_body_on_a_real_socket(clock, keys, viewer):
         assert head.headers["content-length"] == whole.headers["content-length"]
         assert httpx.head(f"{address}/numbers", headers=viewer).status_code == 405
         assert httpx.head(f"{address}/tagged").status_code == 401
+
+
+async def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head(clock, keys):
+    app = create_app(service="test", instance="test-1", keys=keys, clock=clock, routes=[tagged])
+    listener = open_socket("127.0.0.1")
+    server = make_server(app)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}") as caller:
+            await caller.get("/healthz")
+            (connection,) = server.server_state.connections
+            accepted = connection.transport.get_extra_info("socket")
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    finally:
+        server.should_exit = True
+        await serving
