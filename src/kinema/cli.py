@@ -15,6 +15,7 @@ app = App(
     result_action="return_value",
 )
 catalog = App(name="catalog", help="The published catalogue.")
+observe = App(name="observe", help="What Prometheus and Grafana need to watch a region.")
 keys = App(name="keys", help="The keys that sign tokens.")
 properties = App(name="property", help="What can be changed while a region runs.")
 
@@ -33,8 +34,12 @@ app.command("kinema.commands.upkeep:autoscalers", help="Print HorizontalPodAutos
 app.command("kinema.commands.demo:demo_studio", help="Put the demo catalogue into a running region.")
 app.command(catalog)
 app.command(keys)
+app.command(observe)
 app.command(properties)
 catalog.command("kinema.commands.upkeep:pin", help="Serve this version of the catalogue; `latest` lets go again.")
+observe.command("kinema.commands.observe:rules", help="Write recording and alerting rules for the objectives.")
+observe.command("kinema.commands.observe:dashboards", help="Write the Grafana dashboards.")
+observe.command("kinema.commands.observe:scrape", help="Write a configuration for Prometheus.")
 keys.command("kinema.commands.upkeep:rotate", help="Sign with new keys from now on; what is signed stays valid.")
 properties.command("kinema.commands.properties:list_all", name="list", help="Show all with their values.")
 properties.command("kinema.commands.properties:get", help="Show one, and what each layer says.")

@@ -18,6 +18,11 @@ BOUNDS: tuple[float, ...] = (
 BUCKETS = len(BOUNDS) + 1
 
 
+def bound_text(bound: float) -> str:
+    """Return a bound as it stands in the label `le` (OpenMetrics 1.0: a number in its canonical form)."""
+    return f"{bound:g}" if bound % 1 else f"{bound:.1f}"
+
+
 def quantile(counts: Sequence[int], share: float) -> float | None:
     """Return the duration in seconds that this share (0 to 1) of the observations does not exceed; None without any.
 

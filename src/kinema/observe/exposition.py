@@ -13,14 +13,15 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
-from kinema.core.histogram import BOUNDS
+from kinema.core.histogram import BOUNDS, bound_text
 from kinema.core.metric_families import FAMILIES, Family
 from kinema.core.metrics import CLASSES, Metrics, Red
 
 REQUESTS = "kinema_requests_total"
 DURATIONS = "kinema_request_duration_seconds"
 
-_BOUND_TEXTS = (*(f"{bound:g}" if bound % 1 else f"{bound:.1f}" for bound in BOUNDS), "+Inf")
+_ALWAYS = frozenset({"2xx", "5xx"})  # there from the start, so that the first error is an increase
+_BOUND_TEXTS = (*(bound_text(bound) for bound in BOUNDS), "+Inf")
 
 
 def page(metrics: Metrics, accept: str) -> tuple[str, bytes]:
@@ -64,7 +65,7 @@ def _add_red(requests: Metric, durations: Metric, red: Red) -> None:
     key = red.key
     labels = (key.kind, key.service, key.route, key.peer)
     for status, count in zip(CLASSES, red.statuses, strict=True):
-        if count:
+        if count or status in _ALWAYS:
             requests.add_metric((*labels, status), count)  # type: ignore[attr-defined]  # as above
     _add_histogram(durations, labels, red.counts, red.total_seconds, red.exemplars)
 

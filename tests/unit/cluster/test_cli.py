@@ -99,7 +99,7 @@ def test_keys_are_rotated(tmp_path):
 def test_the_openapi_documents_are_written_and_left_alone_when_nothing_changed(tmp_path):
     assert kinema("openapi", "--out", str(tmp_path)).returncode == 0
     written = {path.stem: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert set(written) == {"discovery", "members", "catalog", "playback", "encoding", "configuration"}
+    assert set(written) == {"discovery", "members", "catalog", "playback", "encoding", "configuration", "telemetry"}
     assert "/v1/plays" in json.loads((tmp_path / "playback.json").read_text())["paths"]
     kinema("openapi", "--out", str(tmp_path))
     assert {path.stem: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == written
