@@ -1,13 +1,19 @@
 """An operator's way through the console's properties in a real Chromium, until every process of the region has followed."""
 
 import time
+from pathlib import Path
 
+import msgspec
 import pytest
 from playwright.async_api import expect
 
+from kinema.cluster import topology
+from kinema.core.property_scope import Override
+from kinema.model.configuration import RuntimeLayer
+from kinema.services.gateway.limits import BODY_LIMIT
 from tests.support.pages import axe_violations
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 
 TRIES = 20  # each on a connection of its own, which either gateway may take
 
@@ -24,6 +30,7 @@ async def until_answered(region, count, status, seconds=10.0):
         assert time.monotonic() < deadline, found
 
 
+@pytest.mark.browser
 async def test_an_operator_changes_a_property_and_every_gateway_follows(region, chromium):
     context = await chromium.new_context(viewport={"width": 1280, "height": 900})
     page = await context.new_page()
@@ -63,3 +70,16 @@ async def test_an_operator_changes_a_property_and_every_gateway_follows(region, 
     await expect(page.get_by_test_id("trail-row").first).to_have_attribute("data-action", "rolled back")
     await until_answered(region, 501, 400)
     await context.close()
+
+
+def test_a_region_starts_without_configuration_and_with_what_was_last_known(own_region):
+    built_in = Path(topology.__file__).with_name("topology.toml").read_text()
+    own_region.data_dir.mkdir(parents=True)
+    (own_region.data_dir / "topology.toml").write_text(built_in.replace(', "configuration"', ""))
+    kept = own_region.data_dir / "run" / "properties.json"
+    kept.parent.mkdir()
+    kept.write_bytes(msgspec.json.encode(RuntimeLayer((Override(BODY_LIMIT.name, 500),))))
+    own_region.start()
+    assert own_region.ask("GET", "/v1/properties").status == 503
+    assert own_region.ask("PUT", "/v1/account/password", b"x" * 501).status == 413
+    assert own_region.ask("PUT", "/v1/account/password", b"x" * 500).status == 400

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import sys
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -43,10 +44,15 @@ def list_all(*, data: Data = None, as_json: AsJson = False) -> None:
     from rich.table import Table
 
     table = Table("property", "value", "from", "set", box=None, header_style="bold", pad_edge=False)
-    for one in msgspec.json.decode(answer.body, type=PropertyList).properties:
+    listed = msgspec.json.decode(answer.body, type=PropertyList)
+    for one in listed.properties:
         some = "; ".join(f"{_shown(row.value)} ({row.scope})" for row in one.overrides)
         table.add_row(one.name, _shown(one.value), one.layer, some)
     Console().print(table, markup=False, highlight=False)
+    if listed.unknown:
+        print(
+            f"No property is called {', '.join(listed.unknown)}; the file or the environment names it.", file=sys.stderr
+        )
 
 
 def get(name: str, /, *, data: Data = None, as_json: AsJson = False) -> None:

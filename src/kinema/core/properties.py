@@ -169,6 +169,7 @@ class _Shared:
         self.environment = {name: text for name, text in environment.items() if name.startswith(PREFIX)}
         self.file: dict[str, object] = {}
         self.overrides: dict[str, tuple[Override, ...]] = {}
+        self.next_end = float("inf")
         self.views: list[_View] = []
         self.declared: dict[str, Property[Any]] = {}
         self.said: set[tuple[Layer, str]] = set()
@@ -287,7 +288,7 @@ class Properties:
                     shared.refused("file", error)
                     fresh[name] = shared.file[name]
         shared.file = fresh
-        self.refresh()
+        self._refresh()
 
     def replace_overrides(self, overrides: Iterable[Override]) -> None:
         """Put these overrides in the place of the runtime layer, all at once."""
@@ -295,14 +296,25 @@ class Properties:
         for override in overrides:
             by_name.setdefault(override.name, []).append(override)
         self._shared.overrides = {name: tuple(sorted(found, key=weakness)) for name, found in by_name.items()}
-        self.refresh()
+        self._refresh()
 
-    def refresh(self) -> None:
-        """Work every value out anew, then call those who watch what has changed.
+    def expire(self) -> None:
+        """Let go of overrides whose time is over. Call it each second; it costs nothing while there are none."""
+        if self._shared.clock.now() >= self._shared.next_end:
+            self._refresh()
 
-        Whoever hands changes in does this by itself; called each second, it also lets overrides expire.
-        """
+    def unknown(self, declared: Iterable[Property[Any]]) -> tuple[str, ...]:
+        """Return what the file and the environment name that is none of these properties, as it is written there."""
+        shared, every = self._shared, tuple(declared)
+        names, variables = {one.name for one in every}, {one.variable for one in every}
+        return (*sorted(shared.environment.keys() - variables), *sorted(shared.file.keys() - names))
+
+    def _refresh(self) -> None:
+        """Work every value out anew, then call those who watch what has changed."""
         shared = self._shared
+        now = shared.clock.now()
+        ends = (one.expires_at for found in shared.overrides.values() for one in found if one.expires_at is not None)
+        shared.next_end = min((end for end in ends if end > now), default=float("inf"))
         changes: list[tuple[_View, str, Value]] = []
         for view in shared.views:
             for name, before in tuple(view.live.items()):

@@ -66,9 +66,10 @@ class PropertyState(msgspec.Struct, frozen=True):
 
 
 class PropertyList(msgspec.Struct, frozen=True):
-    """Every declared property, by name."""
+    """Every declared property, by name. `unknown` is what the file and the environment name that no property is called."""
 
     properties: tuple[PropertyState, ...]
+    unknown: tuple[str, ...] = ()
 
 
 class Setting(msgspec.Struct, frozen=True):

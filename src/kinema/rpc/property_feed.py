@@ -58,7 +58,7 @@ class PropertyFeed:
     async def _follow(self, rpc: Rpc) -> None:
         while True:
             self._file.follow()
-            self._properties.refresh()
+            self._properties.expire()
             if rpc.directory.instances(SERVICE):
                 await self._ask(rpc)
             await self._clock.sleep(_EVERY_SECONDS)

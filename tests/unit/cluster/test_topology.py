@@ -50,6 +50,14 @@ def test_a_mistake_is_named(tmp_path, name, facts, says):
         topology.check(changed(built_in(tmp_path), name, facts))
 
 
+def test_a_region_can_do_without_configuration(tmp_path):
+    processes = [
+        msgspec.structs.replace(one, services=tuple(name for name in one.services if name != "configuration"))
+        for one in built_in(tmp_path).process
+    ]
+    topology.check(msgspec.structs.replace(built_in(tmp_path), process=tuple(processes)))
+
+
 def test_a_missing_service_is_named(tmp_path):
     plan = Topology(tuple(one for one in built_in(tmp_path).process if one.name != "edge-1"))
     with pytest.raises(BadInput, match="No process carries edge"):

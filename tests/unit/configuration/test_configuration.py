@@ -364,9 +364,10 @@ async def test_a_change_does_not_wait_for_members(room):
 async def test_the_file_and_the_environment_show_as_layers(tmp_path):
     room = Room(tmp_path, "")
     room.properties = Properties(Place(region="home"), {"KINEMA_PROPERTY_LOG_LEVEL": "loud"}, room.clock)
-    room.properties.replace_file({"log.level": "warning"})
+    room.properties.replace_file({"log.level": "warning", "log.levle": "debug"})
     async with running(room.app(0)) as client:
         room.clients = (client, client)
+        assert (await room.get("/v1/properties")).json()["unknown"] == ["log.levle"]
         state = (await room.get()).json()
     await room.sqls[0].close()
     await room.sqls[1].close()

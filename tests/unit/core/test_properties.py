@@ -234,7 +234,7 @@ def test_a_refused_value_is_logged_once(caplog):
     properties = Properties(environment={COUNT.variable: "700"})
     for _ in range(3):
         assert properties[COUNT] == 5
-        properties.refresh()
+        properties.replace_overrides([])
     said = [record for record in caplog.records if "test.count cannot be 700" in record.getMessage()]
     assert len(said) == 1
 
@@ -335,11 +335,30 @@ def test_an_override_ends_by_itself():
     properties.watch(COUNT, heard.append)
     properties.replace_overrides([runtime(COUNT, 9, expires_at=clock.now() + 10), runtime(COUNT, 6, service="none")])
     clock.advance(9.9)
-    properties.refresh()
+    properties.expire()
     assert properties[COUNT] == 9
     clock.advance(0.1)
-    properties.refresh()
+    properties.expire()
     assert heard == [5, 9, 5]
+
+
+def test_of_several_ends_each_comes_in_its_time():
+    clock, heard = ManualClock(), []
+    properties = Properties(HERE, clock=clock)
+    properties.watch(COUNT, heard.append)
+    overrides = [runtime(COUNT, 7, clock.now() + 30), runtime(COUNT, 8, clock.now() + 20, zone="a")]
+    properties.replace_overrides([*overrides, runtime(COUNT, 9, clock.now() + 10, service="catalog")])
+    for _ in range(40):
+        clock.advance(1)
+        properties.expire()
+    assert heard == [5, 9, 8, 7, 5]
+
+
+def test_names_that_no_property_has_are_told():
+    environment = {"KINEMA_PROPERTY_TEST_COUNT": "6", "KINEMA_PROPERTY_TEST_CUONT": "6", "KINEMA_REGION": "x"}
+    properties = Properties(environment=environment)
+    properties.replace_file({"test.name": "x", "tset.name": "x", "test": "x"})
+    assert properties.unknown(ALL) == ("KINEMA_PROPERTY_TEST_CUONT", "test", "tset.name")
 
 
 def test_services_of_one_process_see_the_same_layers_from_their_own_places():

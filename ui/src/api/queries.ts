@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
 
 import { ApiError, isTransient, request } from "./request";
-import type { AuditPage, Home, Job, JobPage, PropertyList, PropertyState, Title, TitlePage, Who } from "./types";
+import type { AuditPage, Home, Job, JobPage, PropertyList, Title, TitlePage, Who } from "./types";
 
 /** Causes that pass by themselves are asked again for as long as it takes, ever more slowly up to 5 s. */
 export function createQueryClient(): QueryClient {
@@ -62,8 +62,7 @@ export const jobsQuery = queryOptions({
 /** Read every few seconds while it is looked at: others change properties too, and values end by themselves. */
 export const propertiesQuery = queryOptions({
   queryKey: ["properties", "list"],
-  queryFn: async ({ signal }): Promise<PropertyState[]> =>
-    (await request<PropertyList>("/v1/properties", { signal })).properties,
+  queryFn: ({ signal }) => request<PropertyList>("/v1/properties", { signal }),
   refetchInterval: 3000,
 });
 

@@ -45,7 +45,7 @@ class _Before(msgspec.Struct, frozen=True):
 @get("/v1/properties", operation_id="listProperties", tags=["properties"], guards=[needs("operator")])
 async def list_properties(configuration: Configuration) -> Response[PropertyList]:
     """Every declared property: its value and layer, its overrides, what it is for and what it accepts."""
-    return Response(PropertyList(await configuration.properties()), headers={"Cache-Control": "no-store"})
+    return Response(await configuration.properties(), headers={"Cache-Control": "no-store"})
 
 
 @get(

@@ -25,6 +25,7 @@ from kinema.model.configuration import (
     AuditEntry,
     Kind,
     PropertyChange,
+    PropertyList,
     PropertyState,
     RuntimeLayer,
     SetOverride,
@@ -110,10 +111,10 @@ class Configuration:
         live = tuple(row.override() for row in rows if row.held.expires_at is None or row.held.expires_at > now)
         return mark, RuntimeLayer(live)
 
-    async def properties(self) -> tuple[PropertyState, ...]:
+    async def properties(self) -> PropertyList:
         """Return every property, by name."""
-        declared = await self._all()
-        return await self._states(tuple(declared.values()))
+        declared = tuple((await self._all()).values())
+        return PropertyList(await self._states(declared), self._properties.unknown(declared))
 
     async def property(self, name: str) -> PropertyState:
         """Return one property. Raises NotFound."""

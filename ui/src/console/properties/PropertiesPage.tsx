@@ -15,12 +15,13 @@ import { found } from "./values";
 
 export function PropertiesPage() {
   usePageTitle("Properties");
-  const { data: properties, error } = useQuery(propertiesQuery);
+  const { data, error } = useQuery(propertiesQuery);
   const [search, setSearch] = useState("");
   const [changedOnly, setChangedOnly] = useState(false);
   const [editing, setEditing] = useState("");
   const [trailOf, setTrailOf] = useState("");
-  if (!properties) return error ? <Fault error={error} /> : <Waiting />;
+  if (!data) return error ? <Fault error={error} /> : <Waiting />;
+  const { properties, unknown } = data;
   const listed = found(properties, search, changedOnly);
   const edited = properties.find((property) => property.name === editing);
   return (
@@ -51,6 +52,11 @@ export function PropertiesPage() {
             {properties.length === 1 ? "property" : "properties"}
           </p>
         </search>
+        {unknown.length > 0 && (
+          <p className={styles.refused} data-testid="property-unknown">
+            No property is called {unknown.join(", ")}; the file or the environment names it.
+          </p>
+        )}
         <ul className={styles.list} data-testid="property-list">
           {listed.map((property) => (
             <PropertyRow
