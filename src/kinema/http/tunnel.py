@@ -30,6 +30,8 @@ class Tunnel(asyncio.Protocol):
     """One upgraded connection. Whoever gets it sets the callbacks before it returns to the event loop."""
 
     __slots__ = (
+        "_ended_in",
+        "_ended_out",
         "_ended_since",
         "_held",
         "_idle_since",
@@ -64,7 +66,8 @@ class Tunnel(asyncio.Protocol):
         self._held: list[bytes] | None = None
         self._moved = True
         self._idle_since = owner.now
-        self._ended_since: float | None = None
+        self._ended_in = self._ended_out = False
+        self._ended_since = 0.0
         self._unsent = 0
         self._unsent_since = 0.0
         transport.set_write_buffer_limits(high=limits.write_high_bytes)
@@ -86,14 +89,14 @@ class Tunnel(asyncio.Protocol):
 
     def write_eof(self) -> None:
         """End our direction behind what was written; the other side may go on for `TunnelLimits.ended_seconds`."""
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._ended_out:
             return
-        if self._ended_since is None:
-            self._ended_since = self._owner.now
-        if self.transport.can_write_eof():
-            self.transport.write_eof()
-        else:
+        self._end()
+        self._ended_out = True
+        if self._ended_in or not self.transport.can_write_eof():
             self.transport.close()
+        else:
+            self.transport.write_eof()
 
     def pause(self) -> None:
         """Deliver nothing until `resume`; the socket is not read, so the other side is slowed down."""
@@ -137,7 +140,7 @@ class Tunnel(asyncio.Protocol):
                 return
         else:
             self._unsent = 0
-        if self._ended_since is not None and now - self._ended_since > self._limits.ended_seconds:
+        if (self._ended_in or self._ended_out) and now - self._ended_since > self._limits.ended_seconds:
             self.transport.abort()
         elif self._moved:
             self._moved = False
@@ -161,10 +164,11 @@ class Tunnel(asyncio.Protocol):
         """The other side has ended its direction; ours stays open if somebody wants it."""
         if self.on_eof is None:
             return False
-        if self._ended_since is None:
-            self._ended_since = self._owner.now
-        self.on_eof()
-        return True
+        self._end()
+        self._ended_in = True
+        if not self._ended_out:
+            self.on_eof()
+        return not self._ended_out  # with both ended, the transport sends what is left and closes
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget everything, and tell whoever holds the tunnel."""
@@ -186,6 +190,11 @@ class Tunnel(asyncio.Protocol):
             self.on_writable()
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """One direction ends: the clock of the other one starts."""
+        if not (self._ended_in or self._ended_out):
+            self._ended_since = self._owner.now
 
     def _deliver(self, data: bytes) -> None:
         if self.on_data is None:

@@ -40,6 +40,7 @@ from kinema.services.gateway.routes import NOTHING, PAGES, ROUTES, Route, prefix
 from kinema.services.gateway.sessions import Sessions
 from kinema.services.gateway.waiting import within
 from kinema.services.gateway.watchdog import Watchdog
+from kinema.services.gateway.websocket import WebSockets
 
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -79,6 +80,7 @@ class Gateway:
         built_in: BuiltIn,
         filters_dir: Path | None,
         proxy: Proxy,
+        websockets: WebSockets,
         push: Push,
         events: Events,
         sockets: Sockets,
@@ -89,6 +91,7 @@ class Gateway:
         limits: RouteLimits,
         ledger: Ledger,
     ) -> None:
+        self._websockets = websockets
         self._push = push
         self.inner = delivery.inner  # handles what comes to the private port
         self._pages = pages
@@ -131,6 +134,7 @@ class Gateway:
     async def close(self) -> None:
         """Stop what runs in the background. Requests must have ended."""
         await self._push.close()
+        await self._websockets.close()
         await self._pages.close()
         await self.reloading.close()
         for task in tuple(self._tasks):
@@ -148,7 +152,8 @@ class Gateway:
 
         def lane(route: Route, opened: bool) -> Lane:
             inbound = filters.inbound(route, opened=opened)
-            endpoint = filters.endpoint(route, opened=opened) or self._endpoints[route.endpoint]
+            usual = self._websockets if route.websocket else self._endpoints[route.endpoint]
+            endpoint = filters.endpoint(route, opened=opened) or usual
             outbound = filters.outbound(route, opened=opened)
             return Lane(self._limits.complete(route), inbound, endpoint, outbound, self.ledger, filters.by_apply)
 
@@ -272,13 +277,15 @@ def create_gateway(
         data_dir=data_dir,
     )
     properties = properties or Properties()
+    proxy = Proxy(rpc.client, rpc.balancer, rpc.budget, clock)
     push = Push(rpc, sessions, clock, limits=push_limits)
     return Gateway(
         name,
         parts,
         BuiltIn(parts, inbound, outbound),
         filters_dir,
-        Proxy(rpc.client, rpc.balancer, rpc.budget, clock),
+        proxy,
+        WebSockets(proxy, sessions, clock),
         push,
         Events(push, clock),
         Sockets(push, clock),

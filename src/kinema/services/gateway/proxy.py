@@ -57,7 +57,9 @@ class Proxy:
 
 
 class Relay:
-    """One request being relayed; the sink of its present call."""
+    """One request being relayed; the sink of its present call. `upgrade` is what the service is offered (websocket.py)."""
+
+    upgrade = b""
 
     __slots__ = (
         "_began",
@@ -125,6 +127,7 @@ class Relay:
                 self,
                 body=Upload(exchange.body_length) if self._uploads else b"",
                 timeout=route.seconds,
+                upgrade=self.upgrade,
             )
         except ValueError as error:
             passage.refuse(BadInput(f"The request cannot be passed on: {error}"))

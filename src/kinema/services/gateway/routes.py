@@ -17,6 +17,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     prefix itself, or on everything below it with `open_below`. `seconds` bounds the wait for an answer, once the body has
     come. `body_bytes` bounds a request's body, None by the setting for uploads. Both are the properties of limits.py unless
     they are given. With `streaming` the service works on the body while it comes and is given no deadline.
+    `websocket`: a handshake is passed on to the service (websocket.py).
     """
 
     prefix: str
@@ -27,6 +28,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = BY_PROPERTY
     body_bytes: int | None = BY_PROPERTY
     streaming: bool = False
+    websocket: bool = False
 
     def is_open(self, method: str, path: str) -> bool:
         """Say whether this request needs no identity."""

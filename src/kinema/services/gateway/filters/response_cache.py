@@ -87,9 +87,10 @@ class ResponseCache:
         self._in_vain: dict[Key, float] = {}
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
-        """What services answer, but members and uploads: nothing of these is for everybody."""
+        """What services answer, but members and uploads: nothing of these is for everybody. Each WebSocket is its own."""
         del opened
-        return self._on and route.endpoint == "proxy" and route.service != "members" and not route.streaming
+        shared = route.service != "members" and not route.streaming and not route.websocket
+        return self._on and route.endpoint == "proxy" and shared
 
     def apply(self, passage: Passage) -> Awaitable[bool | None] | bool | None:
         """Answer from memory, wait for who asks already, or go on and keep what comes."""
