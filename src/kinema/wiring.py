@@ -560,6 +560,11 @@ async def _observed(parts: Parts) -> AsyncIterator[None]:
     meter, lines = UsageMeter(parts.metrics), TraceLines(parts.clock)
     log.keep(lines)
     page = MetricsPage(parts.metrics, parts.clock, parts.data_dir, process, labels)
+    otlp = None
+    if chosen.otlp_endpoint:
+        from kinema.observe.otlp import OtlpExport
+
+        otlp = OtlpExport(chosen.otlp_endpoint, chosen.region, chosen.zone, parts.metrics)
     reporter = Reporter(
         process=process,
         services=parts.placement.services,
@@ -569,6 +574,7 @@ async def _observed(parts: Parts) -> AsyncIterator[None]:
         clock=parts.clock,
         usage=meter.report,
         lines=lines,
+        export=otlp.offer if otlp is not None else None,
     )
     await page.start()
     await reporter.start()
@@ -576,6 +582,8 @@ async def _observed(parts: Parts) -> AsyncIterator[None]:
         yield
     finally:
         await reporter.close()
+        if otlp is not None:
+            await asyncio.to_thread(otlp.close)
         await page.close()
         meter.close()
 

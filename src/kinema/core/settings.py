@@ -30,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     zone: str = "a"
     registry_token: str = ""
     log_json: bool = False
+    otlp_endpoint: str = ""
     gateway_filters: str = ""
 
 
