@@ -1,8 +1,10 @@
 """Eureka's contract request by request, in both languages, on the app itself."""
 
+import asyncio
 import base64
 import gzip
 import json
+from collections import Counter
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -230,6 +232,25 @@ async def test_a_large_list_comes_compressed_to_who_takes_it_so(call):
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < len(plain.content) / 5
     assert packed.content == plain.content
+
+
+async def test_a_list_agrees_with_its_own_digest_while_everything_changes(call):
+    for number in range(500):
+        await call.register(instanceId=f"i-{number}")
+
+    async def look(path):
+        for _ in range(5):
+            found = await call.applications(path)
+            statuses = Counter(one["status"] for app in found["application"] for one in app["instance"])
+            assert found["apps__hashcode"] == "".join(f"{name}_{count}_" for name, count in sorted(statuses.items()))
+
+    async def change():
+        for number in range(60):
+            await call("PUT", f"/eureka/v2/apps/ORDERS/i-{number}/status?value=DOWN")
+
+    await asyncio.gather(
+        look("/eureka/v2/apps"), look("/eureka/v2/apps/delta"), look("/eureka/v2/vips/orders"), change()
+    )
 
 
 # -- heartbeats ----------------------------------------------------------------------------------------------------------

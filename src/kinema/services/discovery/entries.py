@@ -6,7 +6,7 @@ never called by us. The two kinds never share an application's name.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kinema.model.discovery import Instance
 from kinema.services.discovery.registrant import Registrant
@@ -15,6 +15,8 @@ from kinema.services.discovery.status import UNKNOWN
 ADDED = "ADDED"
 MODIFIED = "MODIFIED"
 DELETED = "DELETED"
+
+_STALE_SECONDS = 120.0  # how old the lease's times in a list may be
 
 Key = tuple[str, str]  # application in capitals, id of the instance
 
@@ -58,7 +60,7 @@ class Entry:
         self.registered_ms = self.renewed_ms = now_ms
         self.up_ms = 0
         self.evicted_ms = 0
-        self.texts: dict[str, bytes] = {}  # this entry as written in each format, until it changes
+        self.texts: dict[Callable[[Entry], bytes], bytes] = {}  # as each writer has written it, until it changes
         self.texts_at = now
 
     @property
@@ -67,9 +69,12 @@ class Entry:
         return self.renewed + self.duration
 
     def renew(self, now: float, now_ms: int) -> None:
-        """Begin the lease anew."""
+        """Begin the lease anew, and write anew what is so old that the times in it mislead."""
         self.renewed = now
         self.renewed_ms = now_ms
+        if now - self.texts_at > _STALE_SECONDS:
+            self.texts_at = now
+            self.texts = {write: write(self) for write in self.texts}
 
     def changed(self, action: str, now_ms: int) -> None:
         """Note what has happened to it."""
@@ -154,10 +159,9 @@ class Entries:
         if entry.signed is not None:
             self.signed_version += 1
 
-    def hash_code(self, other: Counter[str] | None = None) -> str:
-        """Return Eureka's digest of the registry: how many instances there are of each status, by name."""
-        counts = self._statuses + (other or Counter())
-        return "".join(f"{status}_{count}_" for status, count in sorted(counts.items()))
+    def hash_code(self) -> str:
+        """Return Eureka's digest of the registry."""
+        return hash_code(self._statuses)
 
     def with_vip(self, vip: str, *, secure: bool) -> list[Entry]:
         """Return the entries that have a virtual address."""
@@ -171,3 +175,8 @@ class Entries:
                     found.setdefault((True, name), []).append(entry)
             self._vips = (self.version, found)
         return found.get((secure, vip), [])
+
+
+def hash_code(statuses: Counter[str]) -> str:
+    """Return Eureka's digest of a list of instances: how many there are of each status, by name."""
+    return "".join(f"{status}_{count}_" for status, count in sorted(statuses.items()) if count > 0)

@@ -16,7 +16,7 @@ Whatever comes here is foreign to us (see entries.py): it becomes no target of o
 touches one of our own instances needs the identity of an operator or a service.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from kinema.core.errors import BadInput, Forbidden, KinemaError, NotFound, Unsupported
 from kinema.core.identity import Identity
@@ -98,13 +98,13 @@ class Eureka(Handler):
 
     # -- lists ----------------------------------------------------------------------------------------------------------
 
-    async def _list(self, request: Request, answer: Callable[[Format], Answer]) -> Reply:
+    async def _list(self, request: Request, answer: Callable[[Format], Awaitable[Answer]]) -> Reply:
         form = _format(request)
-        return await _sent(request, form, answer(form))
+        return await _sent(request, form, await answer(form))
 
     async def _virtual(self, request: Request, vip: str, *, secure: bool) -> Reply:
         form = _format(request)
-        answer = self._responses.virtual(vip, form, secure=secure)
+        answer = await self._responses.virtual(vip, form, secure=secure)
         if answer is None:
             raise NotFound(f"No instance has the virtual address {vip[:100]}.")
         return await _sent(request, form, answer)

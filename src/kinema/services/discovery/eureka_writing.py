@@ -37,9 +37,9 @@ class Format(msgspec.Struct, frozen=True):
 
     def text(self, entry: Entry) -> bytes:
         """Return an entry as it is written in a list."""
-        found = entry.texts.get(self.name)
+        found = entry.texts.get(self.entry)
         if found is None:
-            found = entry.texts[self.name] = self.entry(entry)
+            found = entry.texts[self.entry] = self.entry(entry)
         return found
 
 

@@ -34,7 +34,6 @@ from kinema.services.discovery.status import UNKNOWN, UP, effective
 
 EVICTION_SECONDS = 5.0
 FAREWELL_SECONDS = 30.0  # how long a replication may be under way
-_STALE_SECONDS = 120.0  # how old the lease's times in a list may be
 _MOST_SIGNED = 10_000
 _MOST_FOREIGN = 20_000
 _MOST_FAREWELLS = 20_000
@@ -158,8 +157,6 @@ class InstanceRegistry:
                 self._note(MODIFIED, entry, None)
         now = self.time.now()
         entry.renew(now, self.now_ms())
-        if now - entry.texts_at > _STALE_SECONDS:
-            entry.texts, entry.texts_at = {}, now
         if entry.signed is None:
             self.renewals.count(now)
         if not replicated:

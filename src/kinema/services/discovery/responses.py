@@ -4,13 +4,17 @@ Eureka's ResponseCache gives answers that are up to 30 s old, and its clients ke
 until what it shows has changed: whole lists are put together from the texts of applications, these from the texts of entries,
 and each of the three is written anew only where it is not what it was. The times of the leases in a list may be two minutes
 old, as heartbeats are no changes.
+
+Writing ten thousand entries takes a tenth of a second. That is done in slices between which others are served; what changes
+meanwhile is written anew when the list is put together at the end.
 """
 
 import asyncio
 import zlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Sequence
 
-from kinema.services.discovery.entries import Entry
+from kinema.services.discovery.entries import Entry, hash_code
 from kinema.services.discovery.eureka_writing import Format
 from kinema.services.discovery.instances import InstanceRegistry
 
@@ -18,12 +22,13 @@ _STALE_SECONDS = 120.0
 _MOST = 2_000  # answers that are kept: whole lists, deltas, virtual addresses
 _THREAD_BYTES = 131_072  # compressing more would keep the event loop for milliseconds
 _LEVEL = 1
+_SLICE = 200  # entries that are written between two turns of the event loop, 3 ms
 
 
 class Answer:
     """A list in one language, plain, and compressed once somebody takes it so."""
 
-    def __init__(self, version: object, at: float, plain: bytes) -> None:
+    def __init__(self, version: int, at: float, plain: bytes) -> None:
         self.version = version
         self.at = at
         self.plain = plain
@@ -45,31 +50,32 @@ class Answer:
 
 
 class Responses:
-    """The lists of one registry. `foreign` gives the applications of other regions, written in a format."""
+    """The lists of one registry."""
 
     def __init__(self, registry: InstanceRegistry) -> None:
         self._registry = registry
         self._answers: dict[tuple[str, str, str], Answer] = {}
         self._applications: dict[tuple[str, str], tuple[int, float, bytes]] = {}
 
-    def everything(self, form: Format) -> Answer:
+    async def everything(self, form: Format) -> Answer:
         """Return all applications."""
         entries = self._registry.entries
+        key = ("apps", "", form.name)
+        if (kept := self._kept(key, entries.version)) is not None:
+            return kept
+        await _prepare(tuple(entries), form)
+        texts = [self._application(name, form) for name in entries.apps]
+        return self._keep(key, entries.version, form.applications(1, entries.hash_code(), texts))
 
-        def write() -> bytes:
-            texts = [self._application(name, form) for name in entries.apps]
-            return form.applications(1, entries.hash_code(), texts)
-
-        return self._kept(("apps", "", form.name), entries.version, write)
-
-    def delta(self, form: Format) -> Answer:
+    async def delta(self, form: Format) -> Answer:
         """Return what has changed in the last three minutes."""
         changes, entries = self._registry.changes, self._registry.entries
-
-        def write() -> bytes:
-            return form.applications(changes.version, entries.hash_code(), _grouped(changes.entries(), form))
-
-        return self._kept(("delta", "", form.name), changes.version, write)
+        key = ("delta", "", form.name)
+        if (kept := self._kept(key, changes.version)) is not None:
+            return kept
+        await _prepare(changes.entries(), form)
+        texts = _grouped(changes.entries(), form)
+        return self._keep(key, changes.version, form.applications(changes.version, entries.hash_code(), texts))
 
     def application(self, name: str, form: Format) -> bytes | None:
         """Return one application; None when it has no instances."""
@@ -77,32 +83,31 @@ class Responses:
             return None
         return form.single(self._application(name, form))
 
-    def virtual(self, vip: str, form: Format, *, secure: bool) -> Answer | None:
+    async def virtual(self, vip: str, form: Format, *, secure: bool) -> Answer | None:
         """Return the applications with instances at a virtual address; None when there are none."""
         entries = self._registry.entries
+        key = ("svips" if secure else "vips", vip, form.name)
+        if (kept := self._kept(key, entries.version)) is not None:
+            return kept
+        await _prepare(entries.with_vip(vip, secure=secure), form)
         found = entries.with_vip(vip, secure=secure)
         if not found:
             return None
+        counts = Counter(entry.status for entry in found)
+        return self._keep(key, entries.version, form.applications(-1, hash_code(counts), _grouped(found, form)))
 
-        def write() -> bytes:
-            counts: dict[str, int] = {}
-            for entry in found:
-                counts[entry.status] = counts.get(entry.status, 0) + 1
-            hash_code = "".join(f"{status}_{count}_" for status, count in sorted(counts.items()))
-            return form.applications(-1, hash_code, _grouped(found, form))
-
-        return self._kept(("svips" if secure else "vips", vip, form.name), entries.version, write)
-
-    def _kept(self, key: tuple[str, str, str], version: object, write: Callable[[], bytes]) -> Answer:
-        now = self._registry.time.now()
+    def _kept(self, key: tuple[str, str, str], version: int) -> Answer | None:
         kept = self._answers.get(key)
-        if kept is None or kept.version != version or now - kept.at > _STALE_SECONDS:
-            kept = Answer(version, now, write())
-            self._answers.pop(key, None)
-            self._answers[key] = kept
-            if len(self._answers) > _MOST:
-                del self._answers[next(iter(self._answers))]
+        if kept is None or kept.version != version or self._registry.time.now() - kept.at > _STALE_SECONDS:
+            return None
         return kept
+
+    def _keep(self, key: tuple[str, str, str], version: int, plain: bytes) -> Answer:
+        self._answers.pop(key, None)
+        answer = self._answers[key] = Answer(version, self._registry.time.now(), plain)
+        if len(self._answers) > _MOST:
+            del self._answers[next(iter(self._answers))]
+        return answer
 
     def _application(self, name: str, form: Format) -> bytes:
         entries, now = self._registry.entries, self._registry.time.now()
@@ -114,6 +119,17 @@ class Responses:
             text = form.application(name, [form.text(entry) for entry in entries.apps[name].values()])
             kept = self._applications[name, form.name] = (version, now, text)
         return kept[2]
+
+
+async def _prepare(entries: Sequence[Entry], form: Format) -> None:
+    """Write those entries that are not written yet, letting others have their turn."""
+    written = 0
+    for entry in entries:
+        if form.entry not in entry.texts:
+            form.text(entry)
+            written += 1
+            if written % _SLICE == 0:
+                await asyncio.sleep(0)
 
 
 def _grouped(entries: list[Entry], form: Format) -> list[bytes]:
