@@ -429,6 +429,7 @@ async def run_encoding_worker(placement: Placement) -> None:
             scratch=parts.data_dir / "scratch" / placement.process,
             stop=stop.asked,
             threads=parts.settings.encode_threads,
+            properties=parts.properties,
         )
 
 

@@ -83,6 +83,7 @@ class Room:
                 announce=other.get("announce", self.announce),
                 scratch=self.directory / "scratch" / name,
                 stop=stop,
+                properties=other.get("properties"),
                 threads=1,  # x264's rate control depends on timing when it has more
             )
         )

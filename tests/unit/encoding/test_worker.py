@@ -12,6 +12,9 @@ import pytest
 import sqlalchemy as sa
 
 from kinema.core.errors import Gone, Unavailable
+from kinema.core.properties import Properties
+from kinema.core.property_scope import Override
+from kinema.services.encoding.jobs import PAUSED
 from kinema.services.encoding.tables import steps
 from kinema.storage.content import content_key
 from tests.support import clips
@@ -166,6 +169,29 @@ async def test_cancelling_stops_the_encoder_and_keeps_what_is_published(opened, 
         (job,) = await room.ended()
     assert job.state == "done"
     assert [said.manifest_version for _, said in room.announced] == [1, 2, 3]
+
+
+class CountedProperties(Properties):
+    """Properties that know how often they were read."""
+
+    reads = 0
+
+    def __getitem__(self, wanted):
+        self.reads += 1
+        return super().__getitem__(wanted)
+
+
+async def test_a_paused_worker_begins_no_job_until_it_is_let_go_on(opened, tiny):
+    room, client = opened
+    properties = CountedProperties()
+    properties.replace_overrides([Override(PAUSED.name, value=True)])
+    await room.upload(client, tiny)
+    async with room.worker(properties=properties):
+        await room.until(lambda _: properties.reads > 3)
+        assert [job.state for job in await room.jobs.page(None, None, 10)] == ["queued"]
+        properties.replace_overrides([])
+        (job,) = await room.ended()
+    assert job.state == "done"
 
 
 async def test_a_stopped_worker_gives_its_job_back_at_once(opened, clip):

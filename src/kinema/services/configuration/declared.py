@@ -14,6 +14,7 @@ from kinema.core.properties import Property
 MODULES = (
     "kinema.core.log_level",
     "kinema.services.discovery.preservation",
+    "kinema.services.encoding.jobs",
     "kinema.services.gateway.limits",
     "kinema.services.gateway.push_delivery",
 )

@@ -15,10 +15,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kinema.core.clock import Clock
 from kinema.core.errors import Conflict, Gone, NotFound
 from kinema.core.ids import new_id
+from kinema.core.properties import Property
 from kinema.model.encoding import Job, JobState, RungProgress
 from kinema.services.encoding.tables import jobs, uploads
 from kinema.storage.content import content_key
 from kinema.storage.ports import Blobs, Sql
+
+PAUSED = Property(
+    "encoding.paused",
+    default=False,
+    description="Whether workers begin no further job. The job at hand is finished; uploads still come in and wait.",
+)
 
 LEASE_SECONDS = 5.0
 MOST_CRASHES = 3

@@ -15,10 +15,11 @@ from pathlib import Path
 from kinema.core import log
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, StorageFull, Unavailable
+from kinema.core.properties import Properties
 from kinema.model.encoding import Track
 from kinema.services.encoding.estimate import Estimate
 from kinema.services.encoding.inspection import Facts, Unusable
-from kinema.services.encoding.jobs import LEASE_SECONDS, Jobs, LeaseLost, Report, Work
+from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs, LeaseLost, Report, Work
 from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.pipeline import Pipeline, audio_name, fetch
@@ -55,13 +56,16 @@ async def run_worker(
     scratch: Path,
     stop: asyncio.Event,
     threads: int = 0,
+    properties: Properties | None = None,
     tools: Callable[[], Tools] = find_tools,
 ) -> None:
     """Work on jobs until `stop` is set; the job at hand goes back to the queue then.
 
     `announce` tells catalog about a publication. `scratch` is a directory of this worker's own among those of others.
-    `threads` is how many threads x264 uses (0: as many as it likes). Raises ToolFailed when a program is missing.
+    `threads` is how many threads x264 uses (0: as many as it likes). `properties` say whether the worker pauses. Raises
+    ToolFailed when a program is missing.
     """
+    properties = properties or Properties()
     await sql.migrate("encoding")
     found = await asyncio.to_thread(tools)
     worker = Worker(instance, sql, blobs, clock, announce, scratch, threads, found)
@@ -76,7 +80,7 @@ async def run_worker(
                 if not clean:
                     await asyncio.to_thread(own.empty)
                     clean = True
-                work = await worker.jobs.claim(instance)
+                work = None if properties[PAUSED] else await worker.jobs.claim(instance)
             except (Unavailable, StorageFull, OSError) as error:  # a full disk passes, and the worker outlasts it
                 _logger.warning("no job can be begun", error=str(error))
                 await _either(stopped, asyncio.create_task(clock.sleep(_TROUBLE_SECONDS)))
