@@ -36,6 +36,7 @@ async def test_an_operator_changes_a_property_and_every_gateway_follows(region, 
     page = await context.new_page()
     await page.goto(region.claim_link())
     await page.get_by_test_id("nav-console").click()
+    await page.get_by_test_id("console-properties").click()
     await page.get_by_test_id("property-search").fill("body_limit")
     row = page.locator('[data-testid=property-row][data-name="gateway.body_limit"]')
     await expect(page.get_by_test_id("property-row")).to_have_count(1)
