@@ -5,6 +5,7 @@ import base64
 import gzip
 import json
 from collections import Counter
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 import msgspec
@@ -124,6 +125,15 @@ async def test_the_application_of_path_and_body_must_agree(call):
     answer = await call("POST", "/eureka/v2/apps/OTHER", {"instance": instance()})
     assert answer.status_code == 400
     assert answer.json()["detail"] == "Mismatched appName, expecting OTHER but was ORDERS."
+
+
+async def test_an_id_may_have_anything_in_it(call):
+    for number, instance_id in enumerate(("a/b c", "%41", "ü?#&", "status")):
+        await call.register(instanceId=instance_id, app="ODD", port={"$": 8080.0})
+        path = f"/eureka/v2/apps/ODD/{quote(instance_id, safe='')}"
+        assert (await call("PUT", f"{path}?status=UP")).status_code == 200, instance_id
+        assert (await call("PUT", f"{path}/status?value=DOWN")).status_code == 200
+        assert (await call.applications())["apps__hashcode"] == f"DOWN_{number + 1}_"
 
 
 async def test_without_an_instance_id_the_host_is_the_id(call):
@@ -574,6 +584,7 @@ async def test_what_cannot_be_read_is_refused_in_a_sentence_and_the_rest_is_unaf
         {"leaseInfo": {"durationInSecs": 10**9}},
         {"leaseInfo": {"durationInSecs": "long"}},
         {"countryId": 1.5},
+        {"vipAddress": ",".join("abcd" for _ in range(60))},
         {"dataCenterInfo": {"name": "Moon"}},
         {"dataCenterInfo": {"name": ""}},
     ],

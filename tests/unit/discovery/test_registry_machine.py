@@ -45,7 +45,7 @@ class RegistryMachine(RuleBasedStateMachine):
     def register(self, app, instance_id, status, dirty, replicated):
         info = foreign(app, instance_id, status=status, last_dirty=dirty, duration_seconds=int(LEASE), vip=app.lower())
         ignored = replicated and (app, instance_id) in self.registry._farewells
-        if ignored and self.registry._farewells[app, instance_id][1].last_dirty >= dirty:
+        if ignored and self.registry._farewells[app, instance_id].last_dirty >= dirty:
             self.registry.register(info, replicated=True)
             return
         self.registry.register(info, replicated=replicated)
@@ -139,6 +139,7 @@ class RegistryMachine(RuleBasedStateMachine):
             counts[entry.status] = counts.get(entry.status, 0) + 1
         assert entries.hash_code() == "".join(f"{status}_{counts[status]}_" for status in sorted(counts))
         assert entries.size == sum(counts.values())
+        assert entries.foreign_characters == sum(entry.characters for entry in entries if entry.signed is None)
         for app in ("a", "b", "catalog"):
             at_it = {entry.key for entry in entries.with_vip(app, secure=False)}
             assert at_it == {entry.key for entry in entries if app in entry.info.vips}

@@ -117,6 +117,16 @@ def test_a_full_registry_keeps_whom_it_has(monkeypatch, registry):
         registry.register_signed(ours(number=2))
 
 
+def test_what_all_say_together_is_bounded(monkeypatch, registry):
+    monkeypatch.setattr(module, "_MOST_FOREIGN_CHARACTERS", 1_000)
+    registry.register(foreign(metadata={"a": "x" * 930}))
+    registry.register_signed(ours(long="x" * 900))
+    with pytest.raises(TooMany, match="1000 characters"):
+        registry.register(foreign(instance_id="orders-2"))
+    registry.cancel(KEY)
+    registry.register(foreign(instance_id="orders-2"))
+
+
 # -- lastDirtyTimestamp ---------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from kinema.services.discovery.entries import Entry, Key
 
 RETENTION_SECONDS = 180.0
 _MOST = 20_000
+_MOST_CHARACTERS = 64_000_000
 
 
 class Changes:
@@ -22,14 +23,17 @@ class Changes:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._changed: dict[Key, tuple[float, Entry]] = {}
+        self._characters = 0
         self.version = 1
 
     def add(self, entry: Entry) -> None:
         """Note a change."""
-        self._changed.pop(entry.key, None)
+        if entry.key in self._changed:
+            self._forget(entry.key)
         self._changed[entry.key] = (self._clock.monotonic(), entry)
-        if len(self._changed) > _MOST:
-            del self._changed[next(iter(self._changed))]
+        self._characters += entry.characters
+        while len(self._changed) > _MOST or self._characters > _MOST_CHARACTERS:
+            self._forget(next(iter(self._changed)))
         self.version += 1
 
     def prune(self) -> None:
@@ -41,10 +45,13 @@ class Changes:
                 break
             old.append(key)
         for key in old:
-            del self._changed[key]
+            self._forget(key)
         if old:
             self.version += 1
 
     def entries(self) -> list[Entry]:
         """Return the entries that have changed, the longest ago first."""
         return [entry for _, entry in self._changed.values()]
+
+    def _forget(self, key: Key) -> None:
+        self._characters -= self._changed.pop(key)[1].characters

@@ -26,6 +26,7 @@ class Entry:
 
     __slots__ = (
         "action",
+        "characters",
         "duration",
         "evicted_ms",
         "info",
@@ -48,6 +49,7 @@ class Entry:
     def __init__(self, info: Registrant, signed: Instance | None, now: float, now_ms: int) -> None:
         self.key: Key = (info.app, info.id)
         self.info = info
+        self.characters = info.characters
         self.signed = signed
         self.said = signed  # as it says so itself with each heartbeat, without what was added here
         self.status = info.status
@@ -94,6 +96,7 @@ class Entries:
         self.signed_version = 1
         self.versions: dict[str, int] = {}
         self.size = 0
+        self.foreign_characters = 0
         self._statuses: Counter[str] = Counter()
         self._vips: tuple[int, dict[tuple[bool, str], list[Entry]]] = (0, {})
 
@@ -124,9 +127,11 @@ class Entries:
         if before is None:
             self.size += 1
         else:
-            self._statuses[before.status] -= 1
+            self._forget(before)
         self._statuses[entry.status] += 1
-        if entry.signed is not None:
+        if entry.signed is None:
+            self.foreign_characters += entry.characters
+        else:
             self.signed[entry.key] = entry
             self.signed_apps.add(name)
         return before
@@ -139,8 +144,13 @@ class Entries:
         if not app:
             del self.apps[name]
         self.size -= 1
-        self._statuses[entry.status] -= 1
         self.signed.pop(entry.key, None)
+        self._forget(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        self._statuses[entry.status] -= 1
+        if entry.signed is None:
+            self.foreign_characters -= entry.characters
 
     def set_status(self, entry: Entry, status: str) -> None:
         """Give an entry another status. `touch` it afterwards."""

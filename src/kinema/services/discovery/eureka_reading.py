@@ -334,7 +334,7 @@ def _text(value: _Scalar) -> str | None:
 def _number(name: str, value: _Scalar, default: int) -> int:
     if value is None or value == "":
         return default
-    text = _text(value) or ""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else _text(value) or ""
     if len(text) > 20 or not re.fullmatch(r"\s*-?[0-9]+\s*", text):
         raise BadInput(f"The {name} {text[:50]!r} is not a whole number.")
     return int(text)

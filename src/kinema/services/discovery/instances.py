@@ -36,6 +36,7 @@ EVICTION_SECONDS = 5.0
 FAREWELL_SECONDS = 30.0  # how long a replication may be under way
 _MOST_SIGNED = 10_000
 _MOST_FOREIGN = 20_000
+_MOST_FOREIGN_CHARACTERS = 64_000_000
 _MOST_FAREWELLS = 20_000
 
 REGISTER = "Register"
@@ -43,6 +44,14 @@ HEARTBEAT = "Heartbeat"
 CANCEL = "Cancel"
 STATUS_UPDATE = "StatusUpdate"
 DELETE_STATUS_OVERRIDE = "DeleteStatusOverride"
+
+
+class Farewell(msgspec.Struct, frozen=True):
+    """An instance that has left: remembered `until` (lease time), so that no replication brings its last life back."""
+
+    until: float
+    last_dirty: int
+    signed: bool
 
 
 class InstanceRegistry:
@@ -66,7 +75,7 @@ class InstanceRegistry:
         self._random = random or Random()  # noqa: S311 (chooses whom to evict first, guards nothing)
         self._properties = properties or Properties()
         self._lease = lease_seconds
-        self._farewells: dict[Key, tuple[float, Entry]] = {}
+        self._farewells: dict[Key, Farewell] = {}
         self._next_eviction = EVICTION_SECONDS
 
     # -- registering ----------------------------------------------------------------------------------------------------
@@ -78,6 +87,10 @@ class InstanceRegistry:
         before = self.entries.get(key)
         if before is None and self.entries.size - len(self.entries.signed) >= _MOST_FOREIGN:
             raise TooMany(f"The registry holds {_MOST_FOREIGN} instances; stop some before {info.id} can register.")
+        if self.entries.foreign_characters + info.characters > _MOST_FOREIGN_CHARACTERS:
+            raise TooMany(
+                f"What all instances say has grown to {_MOST_FOREIGN_CHARACTERS} characters; let them say less."
+            )
         if replicated and self._has_left(key, info.last_dirty):
             return
         if before is not None and before.last_dirty > info.last_dirty:
@@ -191,7 +204,8 @@ class InstanceRegistry:
             return False
         if replicated and last_dirty is not None and entry.last_dirty > last_dirty:
             return True
-        self._farewells[key] = (self.time.now() + FAREWELL_SECONDS, entry)
+        until = self.time.now() + FAREWELL_SECONDS
+        self._farewells[key] = Farewell(until, entry.last_dirty, signed=entry.signed is not None)
         if len(self._farewells) > _MOST_FAREWELLS:
             del self._farewells[next(iter(self._farewells))]
         self._let_go(entry, None if replicated else CANCEL)
@@ -199,7 +213,7 @@ class InstanceRegistry:
 
     def _has_left(self, key: Key, last_dirty: int) -> bool:
         farewell = self._farewells.get(key)
-        return farewell is not None and farewell[1].last_dirty >= last_dirty
+        return farewell is not None and farewell.last_dirty >= last_dirty
 
     def _let_go(self, entry: Entry, action: str | None) -> None:
         entry.evicted_ms = self.now_ms()
@@ -284,9 +298,9 @@ class InstanceRegistry:
         for entry in tuple(self.entries.signed.values()):
             if entry.ends <= now:
                 self._let_go(entry, None)
-        forgotten = [key for key, (until, _) in self._farewells.items() if until <= now]
+        forgotten = [key for key, farewell in self._farewells.items() if farewell.until <= now]
         for key in forgotten:
-            if self._farewells.pop(key)[1].signed is not None:
+            if self._farewells.pop(key).signed:
                 self.entries.signed_version += 1
 
     def now_ms(self) -> int:
@@ -320,8 +334,8 @@ class InstanceRegistry:
             version=version,
             instances=tuple(entry.signed for entry in signed if entry.signed is not None),
             settled=self.settled,
-            left=tuple(_name(entry) for _, entry in self._farewells.values() if entry.signed is not None),
-            out_of_service=tuple(_name(entry) for entry in signed if entry.status != UP),
+            left=tuple(_name(key) for key, farewell in self._farewells.items() if farewell.signed),
+            out_of_service=tuple(_name(entry.key) for entry in signed if entry.status != UP),
         )
 
 
@@ -329,8 +343,8 @@ def _known(override: str) -> str | None:
     return None if override == UNKNOWN else override
 
 
-def _name(entry: Entry) -> str:
-    return f"{entry.key[0].lower()}/{entry.key[1]}"
+def _name(key: Key) -> str:
+    return f"{key[0].lower()}/{key[1]}"
 
 
 def _nobody_listens(action: str, entry: Entry) -> None:

@@ -17,6 +17,7 @@ _LONGEST_LEASE = 86_400
 _LATEST_CLOCK = 86_400_000  # milliseconds that a registrant's clock may be ahead of ours
 _NAME_CHARACTERS = 255
 _TEXT_CHARACTERS = 2_048
+_VIRTUAL_ADDRESSES = 50
 _METADATA_KEYS = 256
 _METADATA_CHARACTERS = 32_768
 
@@ -67,6 +68,13 @@ class Registrant(msgspec.Struct, frozen=True, kw_only=True):
     last_updated: int = 0
 
     @property
+    def characters(self) -> int:
+        """How many characters it has to say: what it weighs in memory."""
+        texts = [value for name in self.__struct_fields__ if isinstance(value := getattr(self, name), str)]
+        maps = (*self.metadata.items(), *self.data_center.metadata.items())
+        return sum(map(len, texts)) + sum(len(key) + len(value) for key, value in maps)
+
+    @property
     def vips(self) -> tuple[str, ...]:
         """The virtual addresses under which it is looked for."""
         return tuple(self.vip.split(",")) if self.vip else ()
@@ -105,6 +113,8 @@ def check_registrant(one: Registrant, app: str, now_ms: int) -> None:
         value = getattr(one, name)
         if isinstance(value, str):
             _check_text(name, value, _TEXT_CHARACTERS)
+    if len(one.vips) + len(one.secure_vips) > _VIRTUAL_ADDRESSES:
+        raise TooLarge(f"The instance has over {_VIRTUAL_ADDRESSES} virtual addresses; give it fewer.")
     check_metadata(one.metadata)
     check_metadata(one.data_center.metadata)
 

@@ -66,6 +66,7 @@ class Peer:
         self._backoff = FullJitter(base=0.1, most=1.0)
         self._synced = False
         self._failures = 0
+        self._known = False  # whether it has ever answered: a peer that starts later is no news
         self._sent = 0
         self._dropped = 0
         self._error = ""
@@ -114,7 +115,7 @@ class Peer:
                 _log.debug("not taken over from a peer", peer=self.address, instance=info.id, error=str(error))
         self._synced = True
         self._fine()
-        _log.info("synced with a peer", peer=self.address, instances=len(found))
+        _log.debug("synced with a peer", peer=self.address, instances=len(found))
 
     def state(self) -> PeerState:
         """Return how things stand with this peer."""
@@ -200,14 +201,15 @@ class Peer:
         self._synced = False
 
     def _fine(self) -> None:
-        if self._failures > 3:
+        if self._failures > 3 and self._known:
             _log.info("a peer answers again", peer=self.address)
+        self._known = True
         self._failures = 0
         self._error = ""
 
     async def _failed(self, error: KinemaError) -> None:
         self._error = str(error)
-        if self._failures == 3:
+        if self._failures == 3 and self._known:
             _log.warning("a peer does not answer", peer=self.address, error=self._error)
         await self._clock.sleep(self._backoff.wait(self._failures))
         self._failures += 1
