@@ -19,6 +19,9 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 # Methods whose requests say Content-Length: 0 when they have no body (RFC 9110, 8.6).
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
+_MOST_STARTS = 1024
+_LONGEST_KEPT = 512  # characters of a target
+
 _CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 
 
@@ -166,19 +169,40 @@ class Call:
 
 
 def encode_request(
-    method: str, target: str, headers: Fields | bytes, host: str, body: bytes | Upload, upgrade: bytes = b""
+    method: str,
+    target: str,
+    headers: Fields | bytes,
+    host: str,
+    body: bytes | Upload,
+    upgrade: bytes = b"",
+    starts: dict[tuple[str, str], bytes] | None = None,
 ) -> bytes:
     """Return a request head. Raises ValueError when target or a field would break it apart, or sets the framing.
 
-    `headers` that are bytes are lines of `encode_fields`, without Host.
+    `headers` that are bytes are lines of `encode_fields`, without Host. `starts` keeps what heads to this host begin with.
     """
+    framing = _framing(method, body, upgrade)
+    if not isinstance(headers, bytes):
+        named = any(name == b"host" for name, _ in headers)
+        return _start(method, target, host, named=named) + encode_fields(headers) + framing
+    start = None if starts is None else starts.get((method, target))
+    if start is None:
+        start = _start(method, target, host, named=False)
+        if starts is not None and len(target) <= _LONGEST_KEPT:
+            if len(starts) >= _MOST_STARTS:
+                starts.clear()
+            starts[method, target] = start
+    return start + headers + framing
+
+
+def _start(method: str, target: str, host: str, *, named: bool) -> bytes:
     if not target or not target.isprintable() or " " in target or not method.isalpha():
         raise ValueError(f"The request {method!r} {target!r} has a space, line break or NUL where none may be.")
-    if isinstance(headers, bytes):
-        block, named = headers, False
-    else:
-        block, named = encode_fields(headers), any(name == b"host" for name, _ in headers)
     start = f"{method} {target} HTTP/1.1\r\n" if named else f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n"
+    return start.encode("ascii")
+
+
+def _framing(method: str, body: bytes | Upload, upgrade: bytes) -> bytes:
     framing = b"\r\n"
     if isinstance(body, Upload):
         framing = _CHUNKED if body.length is None else b"content-length: %d\r\n\r\n" % body.length
@@ -190,4 +214,4 @@ def encode_request(
                 f"A request with a body cannot be upgraded, and {upgrade!r} must be the name of a protocol."
             )
         framing = b"connection: upgrade\r\nupgrade: %b\r\n\r\n" % upgrade
-    return start.encode("ascii") + block + framing
+    return framing

@@ -63,7 +63,7 @@ class Client:
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = Pool(self, origin)
-        head = encode_request(method, target, headers, pool.host, body, upgrade)
+        head = encode_request(method, target, headers, pool.host, body, upgrade, pool.starts)
         if self._timer is None:
             self.watch()
         call = Call(pool, method, head, body, sink, self.deadline_in(timeout))

@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
     deadline: float = NEVER  # of the present phase, in the loop's time; looked at by the server's sweep
+    peer = ""  # the client's address without the port; empty on a unix socket
     write_paused = False
     can_chunk = True  # the client speaks HTTP/1.1
     fresh = True  # no request has been answered yet
@@ -72,17 +73,13 @@ class Connection(asyncio.Protocol):
         self._more: list[tuple[bytes, bytes]] = []
         self._parser = httptools.HttpRequestParser(self)
 
-    @property
-    def peer(self) -> str:
-        """The client's address without the port; empty on a unix socket."""
-        name = self.transport.get_extra_info("peername")
-        return str(name[0]) if isinstance(name, tuple) and name else ""
-
     # -- asyncio.Protocol --------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start with the clock running: a client that connects and says nothing is an idle one."""
         self.transport = cast("asyncio.Transport", transport)
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if isinstance(name, tuple) and name else ""
         self.transport.set_write_buffer_limits(high=self.limits.write_high_bytes)
         self.deadline = self.server.idle_deadline
         if not self.server.admit(self):

@@ -3,6 +3,10 @@
 What RFC 9112 (6.3) says of the end of an answer is kept: none after HEAD, 1xx, 204 and 304; chunked; Content-Length;
 else the end of the connection, where an answer that stops early cannot be told from a whole one and so is the only
 kind that a clean close completes. Everything else that ends early is an error.
+
+A service sends the same head again and again, so heads are known by their bytes, as those of requests are (known.py): of an
+answer that came whole in one piece, behind a head that llhttp and our checks took before, only the length is looked at. Its `Headers`
+are the object of the first time, so that whoever derived something from them finds it there (`memo`).
 """
 
 import asyncio
@@ -21,7 +25,21 @@ from kinema.http.heads import JOIN_BYTES
 if TYPE_CHECKING:
     from kinema.http.pool import Pool
 
+MOST_KNOWN = 256
+LARGEST_KNOWN = 4096  # bytes
+
 _log = get_logger(__name__)
+
+
+class KnownAnswer:
+    """A head that was parsed before, and the length of the body behind it."""
+
+    __slots__ = ("headers", "length", "status")
+
+    def __init__(self, status: int, headers: Headers, length: int) -> None:
+        self.status = status
+        self.headers = headers
+        self.length = length
 
 
 class Outbound(asyncio.Protocol):
@@ -114,9 +132,17 @@ class Outbound(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, then act on what it found: a callback must not hand this connection on in mid-parse."""
-        if self.call is None:
+        call = self.call
+        if call is None:
             self.transport.abort()  # an origin that speaks unasked
             return
+        whole = not self._heard
+        if whole and call.method != "HEAD":
+            end = data.find(b"\r\n\r\n") + 4
+            known = self._pool.known.get(data[:end])
+            if known is not None and len(data) - end == known.length:
+                self._take_known(call, known, data[end:])
+                return
         self._heard = True
         if not self._head_seen:
             self._head_bytes += len(data)
@@ -138,6 +164,8 @@ class Outbound(asyncio.Protocol):
         if self._fault is not None:
             self._fail(self._fault)
         elif self._finished:
+            if whole and self._keep_alive and not self._extra:
+                self._remember(data)
             self._complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -235,6 +263,31 @@ class Outbound(asyncio.Protocol):
             self._finished = True
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _take_known(self, call: Call, known: KnownAnswer, body: bytes) -> None:
+        """A whole answer behind a known head: what parsing it would lead to. The parser is at the start of an answer, and stays there."""
+        self._heard = self._head_seen = self._finished = self._keep_alive = True
+        self._tell(call.sink.on_head, known.status, known.headers)
+        if body and self._fault is None and not call.done:
+            self._tell(call.deliver, body)
+        if self._fault is not None:
+            self._fail(self._fault)
+        else:
+            self._complete()
+
+    def _remember(self, data: bytes) -> None:
+        """Keep the head of an answer that was parsed from exactly these bytes, if its end is told by Content-Length."""
+        end = data.find(b"\r\n\r\n") + 4
+        length = self._fields.get(b"content-length")
+        status = self._parser.get_status_code()
+        if length is None or not length.isdigit() or end > LARGEST_KNOWN or self._more or status in {204, 304}:
+            return
+        if data[9:12] != b"%d" % status or len(data) - end != int(length):
+            return  # a 1xx head went before it, or it is an answer to HEAD
+        known = self._pool.known
+        if len(known) >= MOST_KNOWN:
+            known.clear()  # the date is in them, so most are never seen again
+        known[data[:end]] = KnownAnswer(status, Headers(self._fields), int(length))
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         """Call the caller back; its own mistake ends this call, not the parser."""

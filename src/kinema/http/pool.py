@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kinema.http.call import Call
 from kinema.http.errors import ConnectFailed, PoolFull
 from kinema.http.limits import ClientLimits
-from kinema.http.outbound import Outbound
+from kinema.http.outbound import KnownAnswer, Outbound
 from kinema.http.tunnel import Tunnel, take_over
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ class Pool:
         self.origin = origin
         self.limits: ClientLimits = client.limits
         self._client = client
+        self.known: dict[bytes, KnownAnswer] = {}  # heads of answers by their bytes
+        self.starts: dict[tuple[str, str], bytes] = {}  # request line and Host by method and target
         self._idle: list[Outbound] = []
         self._open: set[Outbound] = set()
         self._connecting = 0

@@ -13,7 +13,7 @@ import math
 
 from msgspec import Struct
 
-_ROUNDING = 1e-6  # seconds; below the resolution of Redis's clock and of floats near the present epoch
+ROUNDING = 1e-6  # seconds; below the resolution of Redis's clock and of floats near the present epoch
 
 
 class Verdict(Struct, frozen=True, gc=False):
@@ -35,7 +35,7 @@ def gcra(arrival: float, now: float, rate: float, burst: int, cost: int = 1) -> 
     new = base + cost / rate
     whole = burst / rate
     over = new - now - whole
-    if over > _ROUNDING:
-        remaining = int((whole - (base - now) + _ROUNDING) * rate)
+    if over > ROUNDING:
+        remaining = int((whole - (base - now) + ROUNDING) * rate)
         return Verdict(False, arrival, min(burst, max(0, remaining)), math.inf if cost > burst else over, base - now)
-    return Verdict(True, new, min(burst, int((_ROUNDING - over) * rate)), 0.0, new - now)
+    return Verdict(True, new, min(burst, int((ROUNDING - over) * rate)), 0.0, new - now)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from kinema.core.clock import Clock
 from kinema.core.errors import BadInput
+from kinema.resilience.gcra import ROUNDING as _ROUNDING
 from kinema.resilience.gcra import Verdict, gcra
 
 _MOST_KEY = 512
@@ -25,13 +26,15 @@ class RateLimits(Protocol):
 class RateLimiter:
     """`rate` calls a second for each key, `burst` at once. For one process."""
 
-    __slots__ = ("_arrivals", "_clock", "_most_keys", "burst", "rate")
+    __slots__ = ("_arrivals", "_clock", "_interval", "_most_keys", "_window", "burst", "rate")
 
     def __init__(self, clock: Clock, rate: float, burst: int, most_keys: int = 100_000) -> None:
         check_rate(rate, burst)
         self._clock = clock
         self._most_keys = most_keys
         self._arrivals: dict[str, float] = {}
+        self._interval = 1.0 / rate
+        self._window = burst / rate
         self.rate = rate
         self.burst = burst
 
@@ -49,6 +52,23 @@ class RateLimiter:
             arrivals[key] = verdict.arrival
             self._forget(now)
         return verdict
+
+    def left_after(self, key: str, now: float) -> float:
+        """Count a call of cost 1 at `now` (of this limiter's clock) and return how many more would pass; below 0: it does not.
+
+        `take_now` for hot paths, where nearly every call passes: the same rule without a verdict.
+        """
+        arrivals = self._arrivals
+        new = arrivals.pop(key, 0.0)
+        new = max(new, now)
+        left = self._window - (new + self._interval - now)
+        if left < -_ROUNDING:
+            arrivals[key] = new
+            return -1.0
+        arrivals[key] = new + self._interval
+        if len(arrivals) > 1:
+            self._forget(now)
+        return left * self.rate + _ROUNDING * self.rate
 
     async def take(self, key: str, cost: int = 1) -> Verdict:
         """Judge a call and count it if it passes; never waits."""

@@ -9,8 +9,12 @@ import pytest
 import zstandard
 
 from kinema.core import faults
+from kinema.http import Server
+from kinema.rpc.service import open_socket
+from kinema.services.gateway import create_gateway
 from kinema.services.gateway.config import FILE, GatewayConfig, GatewayConfigBroken, read_config
 from tests.support.fabric import bearer, fabric, until
+from tests.support.servers import redis_server
 
 TEXT = b"the same words again and again " * 200
 
@@ -182,6 +186,33 @@ async def test_who_asks_too_often_is_told_when_to_come_back(tmp_path, who):
         assert answers[4].headers.get(b"content-type") == b"application/problem+json"
         if who == "account":
             assert (await region.get("/v1/home", bearer(await region.token()))).status == 200
+
+
+async def test_gateways_count_together_in_redis_and_alone_without_it(tmp_path):
+    with redis_server() as server:
+        text = f'[rate_limit]\nredis_url = "{server.url}"\naccount = {{per_second = 0.01, burst = 4}}\n'
+        async with own_region(tmp_path, text) as region:
+            await region.upstream("catalog", answering())
+            token = bearer(await region.token())
+            assert [(await region.get("/v1/home", token)).status for _ in range(3)] == [200, 200, 200]
+            other = create_gateway(
+                rpc=region.rpc,
+                keys=region.keys,
+                clock=region.clock,
+                ui_dir=None,
+                upload_limit_bytes=1,
+                config=config(text),
+            )
+            served = Server(other.handler)
+            await served.start(open_socket("127.0.0.1"))
+            where = f"127.0.0.1:{served.port}"
+            answers = [await region.caller.fetch(where, "GET", "/v1/home", (token,)) for _ in range(2)]
+            assert [answer.status for answer in answers] == [200, 429]
+            server.kill()
+            alone = [(await region.get("/v1/home", token)).status for _ in range(6)]
+            assert (alone[0], alone[-1]) == (200, 429)
+            await served.drain(1.0)
+            await other.close()
 
 
 # -- canary, sticky, shadow, faults -----------------------------------------------------------------------------------

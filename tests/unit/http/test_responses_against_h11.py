@@ -72,9 +72,11 @@ class _Loop:
         self.client.watch = lambda: None
 
 
-def answer(method: str, data: list[bytes], *, closed: bool) -> tuple[Recorder, MemoryTransport]:
-    """Let an outbound connection read these bytes as the answer to a request."""
-    pool, sink, transport = _Loop().pool, Recorder(), MemoryTransport()
+def answer(
+    method: str, data: list[bytes], *, closed: bool, pool: Pool | None = None
+) -> tuple[Recorder, MemoryTransport]:
+    """Let an outbound connection (of this pool, or of a new one) read these bytes as the answer to a request."""
+    pool, sink, transport = pool or _Loop().pool, Recorder(), MemoryTransport()
     sink.over = type("Over", (), {"set": lambda self: None})()
     connection = Outbound(pool)
     connection.connection_made(transport)
@@ -139,3 +141,40 @@ def test_an_answer_that_stops_early_is_an_error(body, framing, missing):
 
     assert sink.events[-1] == "error"
     assert type(sink.error).__name__ == "ConnectionLost"
+
+
+HEADS = st.sampled_from(
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nx: y\r\nX: z\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\nconnection: close\r\n",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n",
+        b"HTTP/1.1 204 No Content\r\ncontent-length: 5\r\n",
+        b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n",
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 5\r\n",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 5\r\n",
+        b"HTTP/1.1 200 OK\r\n",
+    ]
+)
+TAILS = st.sampled_from([b"", b"12345", b"1234", b"123456", b"5\r\n12345\r\n0\r\n\r\n", b"12345HTTP/1.1 200 OK\r\n"])
+
+
+@given(st.lists(st.tuples(methods, HEADS, TAILS, cuts), min_size=1, max_size=8))
+def test_a_head_that_is_known_by_its_bytes_changes_no_verdict(answers):
+    pool = _Loop().pool
+    for method, head, tail, places in [*answers, *answers]:
+        data = split(head + b"\r\n" + tail, places)
+        (known, kept), (parsed, fresh) = (answer(method, data, closed=True, pool=one) for one in (pool, None))
+        assert (known.events, known.status, known.body) == (parsed.events, parsed.status, parsed.body)
+        assert list(known.headers or ()) == list(parsed.headers or ())
+        assert type(known.error) is type(parsed.error)
+        assert kept.open == fresh.open
+
+
+def test_answers_with_the_same_head_share_one_object_of_fields():
+    pool = _Loop().pool
+    data = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n12345"
+    first, second, third = (answer("GET", [data], closed=False, pool=pool)[0] for _ in range(3))
+    assert (first.body, second.body, third.body) == (b"12345",) * 3
+    assert second.headers is third.headers

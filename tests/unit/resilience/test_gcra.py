@@ -123,3 +123,20 @@ def test_however_many_keys_come_so_many_are_kept_and_the_newest_stay_limited():
 def test_a_rate_that_makes_no_sense_is_refused(rate, burst):
     with pytest.raises(ValueError, match="rate above 0"):
         RateLimiter(ManualClock(), rate=rate, burst=burst)
+
+
+@given(
+    rate=st.floats(0.1, 1e5),
+    burst=st.integers(1, 1000),
+    calls=st.lists(st.tuples(st.floats(0, 2), st.sampled_from("ab")), max_size=60),
+)
+def test_the_quick_form_judges_as_the_full_one(rate, burst, calls):
+    clock = ManualClock(1000.0)
+    full, quick = RateLimiter(clock, rate, burst), RateLimiter(clock, rate, burst)
+    for gap, key in calls:
+        clock.advance(gap)
+        verdict = full.take_now(key)
+        left = quick.left_after(key, clock.monotonic())
+        assert (left >= 0) == verdict.allowed
+        if verdict.allowed:
+            assert abs(int(left) - verdict.remaining) <= 1

@@ -3,7 +3,7 @@
 Over the limit, the answer is 429 with Retry-After. Every answer says what is left, in the fields of the IETF's "RateLimit header
 fields for HTTP" (draft-ietf-httpapi-ratelimit-headers): the policy ("2000 at once in a window of 2 s") and the rest. Addresses of IPv6
 count by their /64, which is what one household gets. The limit itself is GCRA (kinema.resilience), in the memory of this process
-or in Redis for all gateways together; when Redis does not answer, each process counts by itself.
+or in Redis for all gateways together; while Redis does not answer, each process counts by itself.
 """
 
 import math
@@ -11,20 +11,18 @@ from collections.abc import Awaitable
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING, ClassVar
 
-from kinema.core.log import get_logger
 from kinema.http import encode_fields
 from kinema.resilience.errors import RateLimited
-from kinema.resilience.gcra import Verdict
 from kinema.resilience.rate_limit import RateLimiter
 from kinema.services.gateway.config import Rate
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.routes import Route
 
 if TYPE_CHECKING:
+    from kinema.resilience.rate_limit_redis import RedisRateLimiter
     from kinema.services.gateway.filters import Parts
 
 _MOST_ADDRESSES = 4096
-_log = get_logger(__name__)
 
 
 class _Limit:
@@ -33,33 +31,58 @@ class _Limit:
     def __init__(self, name: str, rate: Rate, parts: "Parts") -> None:
         self.on = rate.per_second > 0
         self._name = name
-        self._limiter = RateLimiter(parts.clock, rate.per_second if self.on else 1.0, rate.burst)
-        window = max(1, math.ceil(rate.burst / rate.per_second)) if self.on else 1
-        policy = f'"{name}";q={rate.burst};w={window}'
+        self._rate = rate.per_second if self.on else 1.0
+        self._burst = rate.burst
+        self._limiter = RateLimiter(parts.clock, self._rate, rate.burst)
+        self._shared: RedisRateLimiter | None = None
+        if self.on and parts.config.rate_limit.redis_url:
+            from kinema.resilience import rate_limit_redis
+
+            self._redis = rate_limit_redis.connect(parts.config.rate_limit.redis_url)
+            self._shared = rate_limit_redis.RedisRateLimiter(
+                self._redis, parts.clock, f"kinema:{name}", self._rate, rate.burst
+            )
+        policy = f'"{name}";q={rate.burst};w={max(1, math.ceil(rate.burst / self._rate))}'
         self._policy = encode_fields(((b"ratelimit-policy", policy.encode()),))
-        self._last = (-1, -1)
+        self._last = -1
         self._line = b""
 
-    def take(self, passage: Passage, key: str) -> None:
-        """Count a request. Raises RateLimited."""
-        self.judge(passage, self._limiter.take_now(key))
+    def take(self, passage: Passage, key: str) -> Awaitable[None] | None:
+        """Count a request and tell the client what is left. Raises RateLimited."""
+        if self._shared is not None:
+            return self._take_shared(self._shared, passage, key)
+        left = int(self._limiter.left_after(key, passage.begun))
+        self._tell(passage, left)
+        if left < 0:
+            raise self._refusal(self._limiter.take_now(key).retry_after)
+        return None
 
-    def judge(self, passage: Passage, verdict: Verdict) -> None:
-        """Tell the client what is left. Raises RateLimited."""
-        left = (verdict.remaining, math.ceil(verdict.reset_after))
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        if self._shared is not None:
+            await self._redis.aclose()
+
+    async def _take_shared(self, shared: "RedisRateLimiter", passage: Passage, key: str) -> None:
+        verdict = await shared.take(key)
+        self._tell(passage, verdict.remaining)
+        if not verdict.allowed:
+            raise self._refusal(verdict.retry_after)
+
+    def _tell(self, passage: Passage, left: int) -> None:
         if (
             left != self._last
         ):  # most clients are far from their limit, so the last line is nearly always this one's too
             self._last = left
-            field = f'"{self._name}";r={left[0]};t={left[1]}'
+            rest = max(0, left)
+            field = f'"{self._name}";r={rest};t={math.ceil((self._burst - rest) / self._rate)}'
             self._line = self._policy + encode_fields(((b"ratelimit", field.encode()),))
         passage.lines.append(self._line)
-        if not verdict.allowed:
-            seconds = max(1, math.ceil(verdict.retry_after))
-            raise RateLimited(
-                f"More requests than are taken from one {self._name}; try again in {seconds} s.",
-                retry_after=verdict.retry_after,
-            )
+
+    def _refusal(self, seconds: float) -> RateLimited:
+        wait = max(1, math.ceil(seconds))
+        return RateLimited(
+            f"More requests than are taken from one {self._name}; try again in {wait} s.", retry_after=seconds
+        )
 
 
 class AddressRate:
@@ -80,8 +103,11 @@ class AddressRate:
     def apply(self, passage: Passage) -> Awaitable[None] | None:
         """Raise RateLimited for an address that asks too often."""
         client = passage.client
-        self._limit.take(passage, client if ":" not in client else self._network(client))
-        return None
+        return self._limit.take(passage, client if ":" not in client else self._network(client))
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._limit.close()
 
     def _network(self, client: str) -> str:
         """Return the first 64 bits of an IPv6 address; what is none, as it is."""
@@ -113,6 +139,8 @@ class AccountRate:
 
     def apply(self, passage: Passage) -> Awaitable[None] | None:
         """Raise RateLimited for an account that asks too often."""
-        if passage.session is not None:
-            self._limit.take(passage, passage.session.who.account)
-        return None
+        return None if passage.session is None else self._limit.take(passage, passage.session.who.account)
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._limit.close()
