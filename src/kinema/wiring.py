@@ -155,6 +155,7 @@ class Parts:
 
 def _discovery(instance: str, parts: Parts) -> Litestar:
     from kinema.services.discovery.app import create_discovery
+    from kinema.services.discovery.remote_regions import parse_regions
 
     placement, settings = parts.placement, parts.settings
     own = placement.registry_port and f"127.0.0.1:{placement.registry_port}"
@@ -165,6 +166,7 @@ def _discovery(instance: str, parts: Parts) -> Litestar:
         client=parts.client,
         peers=[registry for registry in placement.registries if registry != own],
         region=settings.region,
+        regions=parse_regions(settings.registry_regions),
         token=settings.registry_token,
         properties=parts.properties.at("discovery", instance),
     )

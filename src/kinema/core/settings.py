@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     region: str = "home"
     zone: str = "a"
     registry_token: str = ""
+    registry_regions: str = ""
     log_json: bool = False
     otlp_endpoint: str = ""
     gateway_filters: str = ""

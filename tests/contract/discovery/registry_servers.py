@@ -33,7 +33,8 @@ class FastClock(SystemClock):
 class RegistryServer:
     """One registry in a thread with a loop of its own."""
 
-    def __init__(self, number, keys, clock, port, peers, token=""):
+    def __init__(self, number, keys, clock, port, peers, token="", regions=None):
+        self.regions = regions
         self.number, self.keys, self.clock, self.port, self.peers, self.token = number, keys, clock, port, peers, token
         self.address = f"127.0.0.1:{port}"
         login = f"any:{token}@" if token else ""
@@ -48,6 +49,7 @@ class RegistryServer:
             clock=self.clock,
             peers=self.peers,
             token=self.token,
+            regions=self.regions,
         )
         listener = open_socket("127.0.0.1", self.port)
         self.server = make_server(app, graceful_seconds=1)

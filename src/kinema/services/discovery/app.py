@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Annotated
 
@@ -22,6 +22,7 @@ from kinema.services.discovery.envoy import Endpoints
 from kinema.services.discovery.eureka import Eureka
 from kinema.services.discovery.instances import InstanceRegistry
 from kinema.services.discovery.lease_time import TICK_SECONDS
+from kinema.services.discovery.remote_regions import RemoteRegion, RemoteRegions
 from kinema.services.discovery.replication import Peer, Replication
 from kinema.services.discovery.signed import LEASE_SECONDS
 from kinema.services.discovery.state import state_of
@@ -98,6 +99,7 @@ def create_discovery(
     client: Client | None = None,
     peers: Sequence[str] = (),
     region: str = "home",
+    regions: Mapping[str, Sequence[str]] | None = None,
     token: str = "",
     properties: Properties | None = None,
     random: Random | None = None,
@@ -106,13 +108,16 @@ def create_discovery(
 ) -> Litestar:
     """Return the app of one registry; it holds its leases in memory and tells `peers` (host:port) what it hears.
 
-    `client` is needed for that. `token` guards the contracts of others (see surface.py).
+    `regions` are the registries (host:port) of other regions, by name. `token` guards the contracts of others (see surface.py).
     """
     properties = properties or Properties()
     registry = InstanceRegistry(clock, random=random, properties=properties, lease_seconds=lease_seconds)
     badge = Badge(instance, keys, clock)
     calls = client or Client()
     replication = Replication(registry, [Peer(peer, registry, calls, badge, clock, token) for peer in peers])
+    remote = RemoteRegions(
+        {name: RemoteRegion(name, addresses, calls, clock, token) for name, addresses in (regions or {}).items()}
+    )
     upkeep: list[asyncio.Task[None]] = []
 
     async def keep() -> None:
@@ -122,6 +127,7 @@ def create_discovery(
 
     async def start() -> None:
         await replication.start(_FIRST_SYNC_SECONDS)
+        remote.start()
         upkeep.append(asyncio.create_task(keep()))
 
     async def stop() -> None:
@@ -129,6 +135,7 @@ def create_discovery(
             task.cancel()
         await asyncio.gather(*upkeep, return_exceptions=True)
         await replication.close()
+        await remote.close()
         if client is None:
             await calls.close()
 
@@ -152,6 +159,6 @@ def create_discovery(
     access = Access(keys, clock, token)
     # In front of the framework, whose way to a handler costs a heartbeat six times what it needs.
     app.asgi_handler = Surface(
-        app.asgi_handler, {"eureka": Eureka(registry, access), "v3": Endpoints(registry, access, region)}
+        app.asgi_handler, {"eureka": Eureka(registry, access, remote), "v3": Endpoints(registry, access, region)}
     )
     return app

@@ -86,7 +86,10 @@ class Entry:
 
 
 class Entries:
-    """All entries. `version` counts the changes, `versions` those of each application, `signed_version` those of signed ones."""
+    """All entries. `version` counts the changes, `versions` those of each application, `signed_version` those of signed ones.
+
+    `statuses` counts the entries of each status.
+    """
 
     def __init__(self) -> None:
         self.apps: dict[str, dict[str, Entry]] = {}
@@ -97,7 +100,7 @@ class Entries:
         self.versions: dict[str, int] = {}
         self.size = 0
         self.foreign_characters = 0
-        self._statuses: Counter[str] = Counter()
+        self.statuses: Counter[str] = Counter()
         self._vips: tuple[int, dict[tuple[bool, str], list[Entry]]] = (0, {})
 
     def get(self, key: Key) -> Entry | None:
@@ -128,7 +131,7 @@ class Entries:
             self.size += 1
         else:
             self._forget(before)
-        self._statuses[entry.status] += 1
+        self.statuses[entry.status] += 1
         if entry.signed is None:
             self.foreign_characters += entry.characters
         else:
@@ -148,14 +151,14 @@ class Entries:
         self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
-        self._statuses[entry.status] -= 1
+        self.statuses[entry.status] -= 1
         if entry.signed is None:
             self.foreign_characters -= entry.characters
 
     def set_status(self, entry: Entry, status: str) -> None:
         """Give an entry another status. `touch` it afterwards."""
-        self._statuses[entry.status] -= 1
-        self._statuses[status] += 1
+        self.statuses[entry.status] -= 1
+        self.statuses[status] += 1
         entry.status = status
 
     def touch(self, entry: Entry) -> None:
@@ -168,10 +171,6 @@ class Entries:
             self.versions.pop(name, None)
         if entry.signed is not None:
             self.signed_version += 1
-
-    def hash_code(self) -> str:
-        """Return Eureka's digest of the registry."""
-        return hash_code(self._statuses)
 
     def with_vip(self, vip: str, *, secure: bool) -> list[Entry]:
         """Return the entries that have a virtual address."""

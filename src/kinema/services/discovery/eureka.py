@@ -9,14 +9,14 @@
     GET    apps, apps/delta, apps/APP, apps/APP/ID, instances/ID, vips/V, svips/V
     POST   peerreplication/batch             what another registry has heard     200, a status for each action
 
-Lists and instances are XML unless the caller accepts JSON. `x-netflix-discovery-replication: true` marks what a registry
+Lists and instances are XML unless the caller accepts JSON. `?regions=west,east` adds other regions' instances to lists. `x-netflix-discovery-replication: true` marks what a registry
 passes on; it is not passed on again. Source: the classes of Eureka's com.netflix.eureka.resources.
 
 Whatever comes here is foreign to us (see entries.py): it becomes no target of our own calls, whoever sends it. What
 touches one of our own instances needs the identity of an operator or a service.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from kinema.core.errors import BadInput, Forbidden, KinemaError, NotFound, Unsupported
 from kinema.core.identity import Identity
@@ -33,6 +33,7 @@ from kinema.services.discovery.instances import (
     InstanceRegistry,
 )
 from kinema.services.discovery.registrant import Registrant, check_registrant, check_timestamp
+from kinema.services.discovery.remote_regions import RemoteRegion, RemoteRegions
 from kinema.services.discovery.responses import Answer, Responses
 from kinema.services.discovery.signed import GROUP, instance_of
 from kinema.services.discovery.status import STATUSES
@@ -57,11 +58,15 @@ _NO_CONTENT = Reply(204)
 _REGISTER_AGAIN = Reply(404)
 
 
+_List = Callable[[Format, Sequence[RemoteRegion]], Awaitable[Answer]]
+
+
 class Eureka(Handler):
     """The contract on one registry."""
 
-    def __init__(self, registry: InstanceRegistry, access: Access) -> None:
+    def __init__(self, registry: InstanceRegistry, access: Access, regions: RemoteRegions) -> None:
         self._registry = registry
+        self._regions = regions
         self._access = access
         self._responses = Responses(registry)
 
@@ -98,9 +103,10 @@ class Eureka(Handler):
 
     # -- lists ----------------------------------------------------------------------------------------------------------
 
-    async def _list(self, request: Request, answer: Callable[[Format], Awaitable[Answer]]) -> Reply:
+    async def _list(self, request: Request, answer: _List) -> Reply:
         form = _format(request)
-        return await _sent(request, form, await answer(form))
+        regions = self._regions.chosen(request.query.get("regions", ""))
+        return await _sent(request, form, await answer(form, regions))
 
     async def _virtual(self, request: Request, vip: str, *, secure: bool) -> Reply:
         form = _format(request)

@@ -14,9 +14,11 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 
+from kinema.services.discovery.changes import Changes
 from kinema.services.discovery.entries import Entry, hash_code
 from kinema.services.discovery.eureka_writing import Format
 from kinema.services.discovery.instances import InstanceRegistry
+from kinema.services.discovery.remote_regions import RemoteRegion
 
 _STALE_SECONDS = 120.0
 _MOST = 2_000  # answers that are kept: whole lists, deltas, virtual addresses
@@ -28,7 +30,7 @@ _SLICE = 200  # entries that are written between two turns of the event loop, 3 
 class Answer:
     """A list in one language, plain, and compressed once somebody takes it so."""
 
-    def __init__(self, version: int, at: float, plain: bytes) -> None:
+    def __init__(self, version: tuple[int, ...], at: float, plain: bytes) -> None:
         self.version = version
         self.at = at
         self.plain = plain
@@ -57,59 +59,70 @@ class Responses:
         self._answers: dict[tuple[str, str, str], Answer] = {}
         self._applications: dict[tuple[str, str], tuple[int, float, bytes]] = {}
 
-    async def everything(self, form: Format) -> Answer:
-        """Return all applications."""
+    async def everything(self, form: Format, regions: Sequence[RemoteRegion] = ()) -> Answer:
+        """Return all applications of this region and of others."""
         entries = self._registry.entries
-        key = ("apps", "", form.name)
-        if (kept := self._kept(key, entries.version)) is not None:
+        key = ("apps", ",".join(region.name for region in regions), form.name)
+        if (kept := self._kept(key, self._version(regions))) is not None:
             return kept
-        await _prepare(tuple(entries), form)
-        texts = [self._application(name, form) for name in entries.apps]
-        return self._keep(key, entries.version, form.applications(1, entries.hash_code(), texts))
+        await _prepare((*entries, *_remote(regions)), form)
+        names = dict.fromkeys((*entries.apps, *(name for region in regions for name in region.apps)))
+        texts = [self._application(name, form, regions) for name in names]
+        digest = hash_code(_statuses(entries.statuses, regions))
+        return self._keep(key, self._version(regions), form.applications(1, digest, texts))
 
-    async def delta(self, form: Format) -> Answer:
-        """Return what has changed in the last three minutes."""
+    async def delta(self, form: Format, regions: Sequence[RemoteRegion] = ()) -> Answer:
+        """Return what has changed in the last three minutes, here and in other regions."""
         changes, entries = self._registry.changes, self._registry.entries
-        key = ("delta", "", form.name)
-        if (kept := self._kept(key, changes.version)) is not None:
+        key = ("delta", ",".join(region.name for region in regions), form.name)
+        if (kept := self._kept(key, self._version(regions))) is not None:
             return kept
-        await _prepare(changes.entries(), form)
-        texts = _grouped(changes.entries(), form)
-        return self._keep(key, changes.version, form.applications(changes.version, entries.hash_code(), texts))
+        await _prepare(_changed(changes, regions), form)
+        texts = _grouped(_changed(changes, regions), form)
+        digest = hash_code(_statuses(entries.statuses, regions))
+        return self._keep(key, self._version(regions), form.applications(changes.version, digest, texts))
 
     def application(self, name: str, form: Format) -> bytes | None:
         """Return one application; None when it has no instances."""
         if name not in self._registry.entries.apps:
             return None
-        return form.single(self._application(name, form))
+        return form.single(self._application(name, form, ()))
 
     async def virtual(self, vip: str, form: Format, *, secure: bool) -> Answer | None:
         """Return the applications with instances at a virtual address; None when there are none."""
         entries = self._registry.entries
         key = ("svips" if secure else "vips", vip, form.name)
-        if (kept := self._kept(key, entries.version)) is not None:
+        if (kept := self._kept(key, self._version(()))) is not None:
             return kept
         await _prepare(entries.with_vip(vip, secure=secure), form)
         found = entries.with_vip(vip, secure=secure)
         if not found:
             return None
         counts = Counter(entry.status for entry in found)
-        return self._keep(key, entries.version, form.applications(-1, hash_code(counts), _grouped(found, form)))
+        return self._keep(key, self._version(()), form.applications(-1, hash_code(counts), _grouped(found, form)))
 
-    def _kept(self, key: tuple[str, str, str], version: int) -> Answer | None:
+    def _version(self, regions: Sequence[RemoteRegion]) -> tuple[int, ...]:
+        own = (self._registry.entries.version, self._registry.changes.version)
+        return own + tuple(version for region in regions for version in (region.version, region.changes.version))
+
+    def _kept(self, key: tuple[str, str, str], version: tuple[int, ...]) -> Answer | None:
         kept = self._answers.get(key)
         if kept is None or kept.version != version or self._registry.time.now() - kept.at > _STALE_SECONDS:
             return None
         return kept
 
-    def _keep(self, key: tuple[str, str, str], version: int, plain: bytes) -> Answer:
+    def _keep(self, key: tuple[str, str, str], version: tuple[int, ...], plain: bytes) -> Answer:
         self._answers.pop(key, None)
         answer = self._answers[key] = Answer(version, self._registry.time.now(), plain)
         if len(self._answers) > _MOST:
             del self._answers[next(iter(self._answers))]
         return answer
 
-    def _application(self, name: str, form: Format) -> bytes:
+    def _application(self, name: str, form: Format, regions: Sequence[RemoteRegion]) -> bytes:
+        theirs = [entry for region in regions for entry in region.apps.get(name, {}).values()]
+        if theirs:
+            mine = self._registry.entries.apps.get(name, {}).values()
+            return form.application(name, [form.text(entry) for entry in (*mine, *theirs)])
         entries, now = self._registry.entries, self._registry.time.now()
         version = entries.versions[name]
         kept = self._applications.get((name, form.name))
@@ -119,6 +132,18 @@ class Responses:
             text = form.application(name, [form.text(entry) for entry in entries.apps[name].values()])
             kept = self._applications[name, form.name] = (version, now, text)
         return kept[2]
+
+
+def _remote(regions: Sequence[RemoteRegion]) -> list[Entry]:
+    return [entry for region in regions for entry in region.entries()]
+
+
+def _changed(changes: Changes, regions: Sequence[RemoteRegion]) -> list[Entry]:
+    return [entry for one in (changes, *(region.changes for region in regions)) for entry in one.entries()]
+
+
+def _statuses(own: Counter[str], regions: Sequence[RemoteRegion]) -> Counter[str]:
+    return sum((region.statuses for region in regions), start=own)
 
 
 async def _prepare(entries: Sequence[Entry], form: Format) -> None:
