@@ -246,6 +246,7 @@ def _telemetry(instance: str, parts: Parts) -> Litestar:
         keys=parts.keys,
         clock=parts.clock,
         objectives=objectives.load(parts.data_dir),
+        properties=parts.properties.at("telemetry", instance),
     )
 
 

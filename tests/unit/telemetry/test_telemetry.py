@@ -10,6 +10,8 @@ import sqlalchemy as sa
 
 from kinema.core.histogram import BOUNDS
 from kinema.core.keys import KeyRing
+from kinema.core.properties import Properties
+from kinema.core.property_scope import Override
 from kinema.model.telemetry import (
     Batch,
     Breaker,
@@ -31,7 +33,7 @@ from kinema.model.telemetry import (
 )
 from kinema.observe.objectives import Objective
 from kinema.services.telemetry.app import create_telemetry
-from kinema.services.telemetry.retention import Retention
+from kinema.services.telemetry.retention import MOST_SPANS, Retention
 from kinema.services.telemetry.tables import indicators, reports, spans, traces
 from kinema.storage.engines import open_sql
 from tests.support.services import ShiftedClock, as_, running
@@ -292,7 +294,7 @@ async def test_errors_are_kept_for_a_day_and_the_rest_for_an_hour(room):
     now = room.clock.now()
     await room.report(room.batch(spans=(span(1, 1, now), span(2, 2, now)), reds=(red(fast=1),)))
     await room.report(room.batch(spans=(span(2, 3, now, parent=2, status=500),)))
-    retention = Retention(room.sqls[0])
+    retention = Retention(room.sqls[0], Properties())
     room.clock.shift += 3700
     await retention.sweep(room.clock.now())
     assert [await rows(room, table) for table in (spans, traces, reports)] == [2, 1, 0]
@@ -306,7 +308,9 @@ async def test_the_number_of_spans_is_bounded_and_errors_go_last(room):
     for number in range(10):
         room.clock.shift += 1
         await room.report(room.batch(spans=(span(number, number, now, status=500 if number == 0 else 200),)))
-    await Retention(room.sqls[0], most_spans=4).sweep(room.clock.now())
+    few = Properties()
+    few.replace_overrides([Override(MOST_SPANS.name, 4)])
+    await Retention(room.sqls[0], few).sweep(room.clock.now())
     found = await room.ask("/v1/telemetry/traces", TraceList)
     assert sorted(int(one.trace_id, 16) for one in found.traces) == [0, 7, 8, 9]
 
@@ -317,7 +321,7 @@ async def test_minutes_of_objectives_become_hours_and_lose_nothing(room):
         room.clock.shift += 60
     before = (await room.ask("/v1/telemetry/slo", Objectives)).objectives
     room.clock.shift += 4 * 24 * 3600
-    await Retention(room.sqls[0]).sweep(room.clock.now())
+    await Retention(room.sqls[0], Properties()).sweep(room.clock.now())
     after = (await room.ask("/v1/telemetry/slo", Objectives)).objectives
     assert [(one.good, one.total) for one in after] == [(one.good, one.total) for one in before] == [(45, 50), (50, 50)]
     assert await rows(room, indicators) in {2, 4}  # the five minutes may lie in two hours

@@ -17,6 +17,7 @@ MODULES = (
     "kinema.services.encoding.jobs",
     "kinema.services.gateway.limits",
     "kinema.services.gateway.push_delivery",
+    "kinema.services.telemetry.retention",
 )
 
 

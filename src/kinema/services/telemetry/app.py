@@ -6,6 +6,7 @@ from litestar import Litestar
 
 from kinema.core.clock import Clock
 from kinema.core.keys import KeyRing
+from kinema.core.properties import Properties
 from kinema.observe.objectives import Objective
 from kinema.rpc.service import create_app
 from kinema.services.telemetry.endpoints import ROUTES
@@ -17,15 +18,21 @@ from kinema.storage.ports import Sql
 
 
 def create_telemetry(
-    *, instance: str, sql: Sql, keys: KeyRing, clock: Clock, objectives: Sequence[Objective]
+    *,
+    instance: str,
+    sql: Sql,
+    keys: KeyRing,
+    clock: Clock,
+    objectives: Sequence[Objective],
+    properties: Properties | None = None,
 ) -> Litestar:
     """Return the app of one telemetry instance; it brings its tables up to date when it starts.
 
-    The caller owns `sql` and closes it after the app.
+    `properties` say how much is kept; without them the defaults hold. The caller owns `sql` and closes it after the app.
     """
     repository = Repository(sql, objectives)
     intake = Intake(repository, clock)
-    telemetry = Telemetry(repository, Retention(sql), objectives, clock)
+    telemetry = Telemetry(repository, Retention(sql, properties or Properties()), objectives, clock)
 
     async def start() -> None:
         await sql.migrate("telemetry")

@@ -1,7 +1,8 @@
 """What is deleted when: every kind of row has an age and a number that it does not exceed.
 
 Reports go after an hour, since the windows in memory go back no further. Spans go when their trace's time has come, and
-beyond `MOST_SPANS` those that would have gone first anyway; log lines after a day, and beyond the newest `MOST_LINES`.
+beyond `MOST_SPANS` those that would have gone first anyway; log lines after a day, and beyond the newest `MOST_LINES`. Both
+numbers are properties, as what a disk has room for is found out while everything runs.
 Indicators are kept by the minute as long as an alert looks at them (three days), then by the hour for `MOST_DAYS`;
 processes for a day after their last report.
 """
@@ -11,13 +12,14 @@ from collections import defaultdict
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kinema.core.properties import Properties, Property, between
 from kinema.observe.burn import SPANS
 from kinema.services.telemetry.tables import indicators, lines, processes, reports, spans, traces
 from kinema.services.telemetry.windows import KEPT_SECONDS
 from kinema.storage.ports import Sql
 
-MOST_SPANS = 200_000
-MOST_LINES = 50_000
+MOST_SPANS = Property("telemetry.most_spans", 200_000, "How many spans of traces are kept.", between(0, 100_000_000))
+MOST_LINES = Property("telemetry.most_lines", 50_000, "How many log lines are kept.", between(0, 100_000_000))
 MOST_DAYS = 90
 _DAY = 24 * 3600.0
 _HOUR = 3600
@@ -27,10 +29,9 @@ _AT_ONCE = 5000  # rows of one transaction: writers wait for it
 class Retention:
     """Deletes what is due; safe from several instances at once."""
 
-    def __init__(self, sql: Sql, most_spans: int = MOST_SPANS, most_lines: int = MOST_LINES) -> None:
+    def __init__(self, sql: Sql, properties: Properties) -> None:
         self._sql = sql
-        self._most_spans = most_spans
-        self._most_lines = most_lines
+        self._properties = properties
 
     async def sweep(self, now: float) -> int:
         """Delete what is due and return how many rows that were."""
@@ -58,10 +59,10 @@ class Retention:
                 return gone
 
     async def _spans_until(self, now: float) -> float:
-        return max(now, await self._surplus(spans, spans.c.keep_until, self._most_spans))
+        return max(now, await self._surplus(spans, spans.c.keep_until, self._properties[MOST_SPANS]))
 
     async def _lines_until(self, now: float) -> float:
-        return max(now - _DAY, await self._surplus(lines, lines.c.at, self._most_lines))
+        return max(now - _DAY, await self._surplus(lines, lines.c.at, self._properties[MOST_LINES]))
 
     async def _surplus(self, table: sa.Table, by: sa.Column[float], most: int) -> float:
         """Return the value of `by` below which rows are too many; minus infinity when they are not."""
