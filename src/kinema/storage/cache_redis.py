@@ -3,10 +3,10 @@
 The server should have a limit on its memory and a policy of eviction (`maxmemory 1gb`, `maxmemory-policy allkeys-lfu`):
 without them a full server refuses writes, which is `Unavailable` here.
 
-A call takes one connection of a bounded pool. A connection on which a call was cancelled or came to its time-out is closed,
-never given to the next one, which would read the answer to this one. A call that finds its connection closed, as after
-the server's restart, is sent once more on a new one: all calls here may be repeated except `add`, which may then say False
-about a value that it stored itself.
+A call takes one connection of a bounded pool, in the order of arrival. A connection on which a call was cancelled or came to
+its time-out is closed, never given to the next one, which would read the answer to this one. A call that finds its
+connection closed, as after the server's restart, is sent once more on a new one: all calls here may be repeated except `add`,
+which may then say False about a value that it stored itself.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as LostConnection
@@ -36,10 +36,11 @@ class RedisCache:
         self._name = f"{parts.hostname}:{parts.port or 6379}"
         self._call_seconds = call_seconds
         self._closed = False
-        pool = BlockingConnectionPool.from_url(
+        # redis-py's own blocking pool lets whoever comes first have what is given back, however long others have waited.
+        self._turns = asyncio.Semaphore(_CONNECTIONS)
+        pool = ConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
-            timeout=call_seconds,
             socket_timeout=call_seconds,
             socket_connect_timeout=call_seconds,
             retry=Retry(NoBackoff(), 1, (LostConnection,)),
@@ -89,7 +90,7 @@ class RedisCache:
         if self._closed:
             raise Unavailable(f"The cache at {self._name} has been closed here.")
         try:
-            async with asyncio.timeout(self._call_seconds):
+            async with asyncio.timeout(self._call_seconds), self._turns:
                 return await self._redis.execute_command(*command)  # type: ignore[no-untyped-call] # so it is there
         except TimeoutError as error:
             raise Unavailable(f"The cache at {self._name} has not answered for {self._call_seconds} s.") from error

@@ -153,6 +153,22 @@ async def test_many_calls_at_once_do_not_mix_their_answers(cache: Cache) -> None
     assert await asyncio.gather(*map(cache.get, keys)) == [values[key] for key in keys]
 
 
+async def test_callers_that_never_rest_do_not_starve_each_other(cache: Cache) -> None:
+    """While one call lasts, each of the others may end twice or three times, not hundreds of times."""
+    ended = longest = 0
+
+    async def caller() -> None:
+        nonlocal ended, longest
+        for _ in range(40):
+            before = ended
+            await cache.get("n:a")
+            ended += 1
+            longest = max(longest, ended - before)
+
+    await asyncio.gather(*(caller() for _ in range(50)))
+    assert longest <= 150
+
+
 async def test_cancelled_calls_leave_the_engine_usable_and_the_answers_in_step(cache: Cache) -> None:
     """Each call is given up at a random step of its own; calls beside and after it get their own answers."""
     for key in ("n:a", "n:b"):

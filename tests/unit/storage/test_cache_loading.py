@@ -171,8 +171,11 @@ async def test_one_that_gives_up_while_the_cache_is_asked_leaves_the_question_to
     tasks = [asyncio.create_task(cache.get_or_load("a", source, 10)) for _ in range(10)]
     await settle()
     assert slow.asked == 1
-    tasks[0].cancel()
-    assert await asyncio.gather(*tasks[1:]) == [b"1"] * 9
+    tasks[4].cancel()
+    await settle()
+    tasks[0].cancel()  # the one that asks
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [one for one in ended if not isinstance(one, asyncio.CancelledError)] == [b"1"] * 8
     assert slow.asked == 2
     assert source.loads == 1
 
@@ -228,6 +231,26 @@ async def test_a_stale_value_is_returned_at_once_and_replaced_behind(clock: Manu
     clock.advance(16)  # beyond stale: the reader waits
     source.value = b"3"
     assert await cache.get_or_load("a", source, 10) == b"3"
+
+
+async def test_who_asks_when_the_value_has_ended_waits_for_the_load_that_was_begun_behind_it(
+    clock: ManualClock, source: Source
+) -> None:
+    cache = loading(clock, LoadingPolicy(stale_seconds=5, stale_if_error_seconds=60, jitter=0, beta=0))
+    await cache.get_or_load("a", source, 10)
+    await settle()
+    source.open.clear()
+    source.error = Unavailable("down")
+    clock.advance(11)
+    assert await cache.get_or_load("a", source, 10) == b"1"
+    await settle()
+    clock.advance(10)
+    waiting = [asyncio.create_task(cache.get_or_load("a", source, 10)) for _ in range(3)]
+    await settle()
+    assert not any(task.done() for task in waiting)
+    source.open.set()
+    assert await asyncio.gather(*waiting) == [b"1"] * 3
+    assert source.loads == 2
 
 
 async def test_when_loading_fails_an_old_value_is_returned_for_a_while(clock: ManualClock, source: Source) -> None:
@@ -318,6 +341,21 @@ async def test_nobody_waits_for_a_value_to_be_stored(clock: ManualClock, source:
 
 
 async def test_what_was_loaded_before_it_was_forgotten_is_not_kept(clock: ManualClock, source: Source) -> None:
+    cache = loading(clock)
+    source.open.clear()
+    before = asyncio.create_task(cache.get_or_load("a", source, 10))
+    await settle()
+    source.value = b"2"
+    await cache.forget("a")
+    source.open.set()
+    assert await before == b"1"
+    await settle()
+    assert (await cache.get_or_load("a", source, 10), source.loads) == (b"2", 2)
+
+
+async def test_who_asks_after_a_value_was_forgotten_does_not_wait_for_a_load_from_before(
+    clock: ManualClock, source: Source
+) -> None:
     cache = loading(clock)
     source.open.clear()
     before = asyncio.create_task(cache.get_or_load("a", source, 10))

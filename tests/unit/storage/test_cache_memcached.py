@@ -99,6 +99,20 @@ async def test_a_connection_that_says_nothing_is_given_up_even_if_all_callers_lo
         await cache.close()
 
 
+async def test_calls_on_a_connection_that_is_closed_fail_at_once_and_not_at_their_time_out() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(5):
+            await reader.readline()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        cache = MemcachedCache("127.0.0.1", server.sockets[0].getsockname()[1], call_seconds=3600)
+        async with asyncio.timeout(20):
+            ended = await asyncio.gather(*(cache.get("n:a") for _ in range(5)), return_exceptions=True)
+        assert {type(one) for one in ended} == {Unavailable}
+        await cache.close()
+
+
 async def test_times_are_whole_seconds_and_never_none() -> None:
     """An exptime of 0 would mean for ever."""
     async with answering(b"STORED\r\n", b"STORED\r\n", b"STORED\r\n") as (cache, seen):

@@ -186,6 +186,16 @@ async def test_a_write_says_whether_its_latch_was_reached(
         assert await cache.delete("n:a", latch) is (3 - len(down) >= needed)
 
 
+async def test_a_writer_does_not_wait_for_a_latch_that_cannot_be_reached(
+    zones: dict[str, Zone], clock: ManualClock
+) -> None:
+    cache = zoned(zones, clock, policy=ZonesPolicy(write_seconds=3600))
+    zones["a"].down = zones["c"].down = True
+    async with asyncio.timeout(20):
+        assert not await cache.set("n:a", b"1", 60, Latch.QUORUM)
+        assert not await cache.delete("n:a", Latch.ALL)
+
+
 @pytest.mark.parametrize(("latch", "at_once"), [(Latch.ONE, True), (Latch.QUORUM, True), (Latch.ALL, False)])
 async def test_a_writer_waits_no_longer_than_its_latch_and_the_rest_goes_on(
     cache: ZonedCache, zones: dict[str, Zone], latch: Latch, at_once: bool
