@@ -188,7 +188,12 @@ def _catalog(instance: str, parts: Parts) -> Litestar:
     from kinema.services.catalog.app import create_catalog
 
     return create_catalog(
-        instance=instance, sql=parts.sql("catalog"), blobs=parts.blobs(), keys=parts.keys, clock=parts.clock
+        instance=instance,
+        sql=parts.sql("catalog"),
+        blobs=parts.blobs(),
+        keys=parts.keys,
+        clock=parts.clock,
+        calls=parts.rpc,
     )
 
 

@@ -13,6 +13,7 @@ from litestar import Litestar
 
 from kinema.core import problem
 from kinema.core.clock import Clock, SystemClock
+from kinema.core.errors import Unavailable
 from kinema.core.identity import HEADER, Identity, Role, seal, service_identity
 from kinema.core.keys import KeyRing
 from kinema.model.discovery import Instance
@@ -46,6 +47,13 @@ class StoppedClock(SystemClock):
 
     def monotonic(self) -> float:
         return self.now()
+
+
+class Nobody:
+    """Calls of an instance that finds none of the services it calls."""
+
+    async def request(self, service, method, path, body=b"", *, headers=()):
+        raise Unavailable(f"No instance of {service} is running.")
 
 
 @asynccontextmanager

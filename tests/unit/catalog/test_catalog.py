@@ -13,7 +13,7 @@ from kinema.services.catalog import repository, snapshot
 from kinema.services.catalog.app import create_catalog
 from kinema.services.catalog.cycle import Cycle
 from kinema.storage.engines import open_blobs, open_sql
-from tests.support.services import ShiftedClock, as_, running
+from tests.support.services import Nobody, ShiftedClock, as_, running
 from tests.unit.catalog.pictures import picture
 
 RUNG = RungFact("video-360p", 640, 360, "avc1.64001e", 400_000)
@@ -31,7 +31,9 @@ class Studio:
         self.blobs = open_blobs(path)
 
     def app(self, number, sql):
-        return create_catalog(instance=f"catalog-{number}", sql=sql, blobs=self.blobs, keys=self.keys, clock=self.clock)
+        return create_catalog(
+            instance=f"catalog-{number}", sql=sql, blobs=self.blobs, keys=self.keys, clock=self.clock, calls=Nobody()
+        )
 
     @property
     def operator(self):

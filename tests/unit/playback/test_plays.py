@@ -17,7 +17,7 @@ from kinema.services.playback.app import create_playback
 from kinema.storage.cache_loading import LoadingCache
 from kinema.storage.cache_memory import MemoryCache
 from kinema.storage.engines import open_blobs, open_sql
-from tests.support.services import AppCalls, Instances, ShiftedClock, as_, edge, running
+from tests.support.services import AppCalls, Instances, Nobody, ShiftedClock, as_, edge, running
 from tests.unit.playback.test_texts import audio, manifest, video
 
 TITLE = "ttl_00000000000000000000000001"
@@ -36,7 +36,9 @@ class Region:
         self.directory = Instances(edge(":8081"))
 
     def catalog_app(self, sql):
-        return create_catalog(instance="catalog-1", sql=sql, blobs=self.blobs, keys=self.keys, clock=self.clock)
+        return create_catalog(
+            instance="catalog-1", sql=sql, blobs=self.blobs, keys=self.keys, clock=self.clock, calls=Nobody()
+        )
 
     def playback_app(self, number, sql, catalog):
         return create_playback(

@@ -10,21 +10,24 @@ from kinema.services.catalog.collection import Collection
 from kinema.services.catalog.cycle import Cycle
 from kinema.services.catalog.endpoints import ROUTES
 from kinema.services.catalog.gallery import Gallery
+from kinema.services.catalog.notices import Calls, Notices
 from kinema.services.catalog.reader import Reader
 from kinema.storage.ports import Blobs, Sql
 
 
-def create_catalog(*, instance: str, sql: Sql, blobs: Blobs, keys: KeyRing, clock: Clock) -> Litestar:
+def create_catalog(*, instance: str, sql: Sql, blobs: Blobs, keys: KeyRing, clock: Clock, calls: Calls) -> Litestar:
     """Return the app of one catalog instance; it brings its tables up to date and loads the catalogue when it starts.
 
-    The caller owns `sql` and closes it after the app.
+    `calls` is rpc's client. The caller owns `sql` and closes it after the app.
     """
     cycle = Cycle(sql, blobs, clock)
     reader = Reader(sql, blobs, clock, cycle)
+    notices = Notices(sql, clock, reader, calls)
 
     async def start() -> None:
         await sql.migrate("catalog")
         await reader.start()
+        await notices.start()
 
     return create_app(
         service="catalog",
@@ -40,6 +43,6 @@ def create_catalog(*, instance: str, sql: Sql, blobs: Blobs, keys: KeyRing, cloc
             "cursor_keys": keys,
         },
         on_startup=[start],
-        on_shutdown=[reader.stop],
+        on_shutdown=[notices.stop, reader.stop],
         ready=lambda: reader.ready,
     )

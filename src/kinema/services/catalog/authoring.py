@@ -130,7 +130,10 @@ class Authoring:
             if row is None or not row.written:
                 name = texts.one_line(publication.title)[: texts.TITLE_LENGTH] or _UNNAMED
                 await repository.save_details(connection, title_id, TitleDetails(title=name), written=False)
-            await repository.save_publication(connection, title_id, publication, self._clock.now())
+            now = self._clock.now()
+            await repository.save_publication(connection, title_id, publication, now)
+            if before is None:
+                await repository.note(connection, title_id, now)
             return True
 
         version = await self._publish(change)

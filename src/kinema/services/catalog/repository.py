@@ -12,6 +12,7 @@ from kinema.core.errors import NotFound
 from kinema.model.catalog import ArtworkKind, CatalogVersion, Publication, RungFact, Title, TitleDetails
 from kinema.services.catalog.snapshot import newest_first
 from kinema.services.catalog.tables import announced, artwork, publications, titles, versions
+from kinema.services.catalog.tables import notices as notice_table
 
 AnyRow = sa.Row[*tuple[object, ...]]
 
@@ -87,6 +88,7 @@ async def withdraw(connection: AsyncConnection, title_id: str) -> None:
     """Take a title back with its publication and pictures; its row stays, so that a late publication is refused."""
     await connection.execute(sa.delete(publications).where(publications.c.title_id == title_id))
     await connection.execute(sa.delete(artwork).where(artwork.c.title_id == title_id))
+    await connection.execute(sa.delete(notice_table).where(notice_table.c.title_id == title_id))
     await connection.execute(sa.update(titles).where(titles.c.title_id == title_id).values(withdrawn=True))
 
 
@@ -110,6 +112,24 @@ async def save_publication(connection: AsyncConnection, title_id: str, publicati
     change = sa.update(publications).where(publications.c.title_id == title_id).values(values)
     if not (await connection.execute(change)).rowcount:
         await connection.execute(sa.insert(publications).values(title_id=title_id, published_at=now, **values))
+
+
+async def note(connection: AsyncConnection, title_id: str, now: float) -> None:
+    """Note that devices shall be told of this title, published for the first time now."""
+    await connection.execute(sa.delete(notice_table).where(notice_table.c.title_id == title_id))
+    await connection.execute(sa.insert(notice_table).values(title_id=title_id, at=now))
+
+
+async def notices(connection: AsyncConnection) -> list[tuple[str, float]]:
+    """Return the titles that devices have not been told of, and when they were noted, the oldest first."""
+    rows = await connection.execute(sa.select(notice_table).order_by(notice_table.c.at))
+    return [(row.title_id, row.at) for row in rows]
+
+
+async def forget_notice(connection: AsyncConnection, title_id: str, at: float) -> None:
+    """Delete a notice, unless the title has been withdrawn and published anew since."""
+    same = sa.and_(notice_table.c.title_id == title_id, notice_table.c.at == at)
+    await connection.execute(sa.delete(notice_table).where(same))
 
 
 async def save_artwork(connection: AsyncConnection, title_id: str, kind: ArtworkKind, digest: str) -> None:

@@ -39,6 +39,13 @@ artwork = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
 )
 
+notices = sa.Table(  # titles whose first publication devices have not been told of
+    "notices",
+    metadata,
+    sa.Column("title_id", sa.String(40), sa.ForeignKey("titles.title_id"), primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
 versions = sa.Table(
     "versions",
     metadata,

@@ -41,6 +41,7 @@ MESSAGES = "/v1/push/messages"
 ADDRESSES = "/v1/push/addresses"
 HANDED = "/v1/internal/push/messages"
 SERVICE = "push"
+SERVICES = "services"
 
 LARGEST_DATA = 4_096  # bytes
 _LARGEST_BODY = 16 * 1024
@@ -113,7 +114,10 @@ class Delivery:
             return
         reply = partial(_reply_inside, exchange)
         if exchange.method == "POST" and exchange.path == MESSAGES:
-            spawn(exchange, self._take(exchange, self._require(exchange, "operator").account, reply))
+            identity = self._require(exchange, "operator")
+            # Services have their keys in common: two instances that send the same are one sender.
+            account = SERVICES if identity.role == "service" else identity.account
+            spawn(exchange, self._take(exchange, account, reply))
         elif exchange.method == "POST" and exchange.path == HANDED:
             self._require(exchange, "service")
             spawn(exchange, self._take_handed(exchange, reply))
