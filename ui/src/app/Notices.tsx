@@ -1,9 +1,11 @@
-/** What concerns the whole app: no network, a region that does not answer, a page without TLS. */
+/** What concerns the whole app: no network, a region that does not answer, a page without TLS, a new title. */
+import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { Icon } from "../parts/Icon";
 import buttons from "../parts/button.module.css";
 import styles from "./notices.module.css";
+import type { NewTitle } from "./useNews";
 import { useOnline } from "./useOnline";
 
 const DISMISSED = "kinema.insecure-notice-dismissed";
@@ -28,13 +30,37 @@ function InsecureNotice() {
   );
 }
 
+interface TitleNoticeProps {
+  title: NewTitle;
+  onDismiss: (titleId: string) => void;
+}
+
+function TitleNotice({ title: { titleId, title }, onDismiss }: TitleNoticeProps) {
+  const dismiss = () => onDismiss(titleId);
+  return (
+    <p className={styles.news} data-testid="title-notice" data-title-id={titleId}>
+      <span>
+        New:{" "}
+        <Link to="/titles/$titleId" params={{ titleId }} onClick={dismiss}>
+          {title}
+        </Link>
+      </span>
+      <button type="button" className={buttons.icon} onClick={dismiss} aria-label={`Dismiss the notice of ${title}`}>
+        <Icon name="close" />
+      </button>
+    </p>
+  );
+}
+
 interface NoticesProps {
   reachable: boolean;
   /** Over a film only what concerns the film is said. */
   watching: boolean;
+  titles: NewTitle[];
+  onDismiss: (titleId: string) => void;
 }
 
-export function Notices({ reachable, watching }: NoticesProps) {
+export function Notices({ reachable, watching, titles, onDismiss }: NoticesProps) {
   const online = useOnline();
   let text = "";
   if (!online) text = "You are offline. Kinema will carry on when the connection is back.";
@@ -49,6 +75,7 @@ export function Notices({ reachable, watching }: NoticesProps) {
             {text}
           </p>
         )}
+        {!watching && titles.map((title) => <TitleNotice key={title.titleId} title={title} onDismiss={onDismiss} />)}
       </div>
     </>
   );

@@ -9,6 +9,7 @@ import { Waiting } from "../parts/Waiting";
 import { Notices } from "./Notices";
 import styles from "./shell.module.css";
 import { TopBar } from "./TopBar";
+import { useNews } from "./useNews";
 
 const OPEN_TO_ALL = ["/claim", "/sign-in"];
 
@@ -16,11 +17,12 @@ export function Shell() {
   const { pathname } = useLocation();
   // Who comes by a claim link is not signed in yet; asking would only get in the way of the claim.
   const { data: who, failureCount } = useQuery({ ...sessionQuery, enabled: pathname !== "/claim" });
-  const reachable = useRegionEvents(who?.account);
+  const watching = pathname.startsWith("/watch/");
+  const { titles, onNews, dismiss } = useNews(watching);
+  const reachable = useRegionEvents(who?.account, onNews);
   useArrowKeys();
 
   const open = OPEN_TO_ALL.includes(pathname);
-  const watching = pathname.startsWith("/watch/");
   let content = <Outlet />;
   if (who === undefined && !open) content = <Waiting />;
   else if (who === null && !open) content = <Navigate to="/sign-in" search={{ next: pathname }} replace />;
@@ -30,7 +32,12 @@ export function Shell() {
       <a className={styles.skip} href="#content">
         Skip to content
       </a>
-      <Notices reachable={reachable && (who !== undefined || failureCount < 3)} watching={watching} />
+      <Notices
+        reachable={reachable && (who !== undefined || failureCount < 3)}
+        watching={watching}
+        titles={titles}
+        onDismiss={dismiss}
+      />
       {!watching && <TopBar who={who ?? null} />}
       <main id="content" tabIndex={-1} className={styles.content}>
         {content}

@@ -1,10 +1,10 @@
-/** Keeps what the pages have read up to date from the event stream, and says whether the region answers. */
+/** Keeps what the pages have read up to date from the event stream; says whether the region answers, and what is new. */
 import { useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
 import { jobsQuery } from "../api/queries";
 import { listen } from "./client";
-import type { RegionEvent } from "./protocol";
+import type { RegionEvent, RegionNews } from "./protocol";
 
 /** How long a broken stream is kept from people: a killed gateway is back sooner than that. */
 const GRACE_MS = 2500;
@@ -14,8 +14,8 @@ function apply(client: QueryClient, event: RegionEvent): void {
   if (event.kind === "jobs") client.setQueryData(jobsQuery.queryKey, event.jobs);
 }
 
-/** Listen while `account` is signed in. Returns false when the region has not answered for a while. */
-export function useRegionEvents(account: string | undefined): boolean {
+/** Listen while `account` is signed in; `onNews` must stay the same function. Returns false when the region has not answered for a while. */
+export function useRegionEvents(account: string | undefined, onNews: (news: RegionNews) => void): boolean {
   const client = useQueryClient();
   const [reachable, setReachable] = useState(true);
 
@@ -25,7 +25,8 @@ export function useRegionEvents(account: string | undefined): boolean {
     let wasDown = false;
     const stop = listen(account, (event) => {
       if (event.kind !== "link") {
-        apply(client, event);
+        if (event.kind === "title" || event.kind === "move") onNews(event);
+        else apply(client, event);
         return;
       }
       clearTimeout(timer);
@@ -42,7 +43,7 @@ export function useRegionEvents(account: string | undefined): boolean {
       clearTimeout(timer);
       stop();
     };
-  }, [account, client]);
+  }, [account, client, onNews]);
 
   return reachable;
 }

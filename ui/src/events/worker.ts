@@ -2,26 +2,26 @@
  * The shared worker that holds the one event stream of this browser: browsers allow an HTTP/1.1 origin six
  * connections, so a stream for each tab would soon leave none for anything else.
  */
-import type { PageMessage, RegionEvent } from "./protocol";
+import { isState, type PageMessage, type RegionEvent, type RegionState } from "./protocol";
 import { openEventStream } from "./stream";
 
 const pages = new Set<MessagePort>();
-const latest = new Map<RegionEvent["kind"], RegionEvent>();
+const latest = new Map<RegionState["kind"], RegionState>();
 let listeningAs = "";
 let close: (() => void) | null = null;
 
 function deliver(event: RegionEvent): void {
-  latest.set(event.kind, event);
+  if (isState(event)) latest.set(event.kind, event);
   for (const page of pages) page.postMessage(event);
 }
 
 /** The stream carries what its account may see: a page of another account means that somebody else signed in. */
-function listenAs(account: string): void {
+function listenAs(account: string, device: string): void {
   if (close && listeningAs === account) return;
   close?.();
   latest.clear();
   listeningAs = account;
-  close = openEventStream(deliver);
+  close = openEventStream(device, deliver);
 }
 
 function leave(page: MessagePort): void {
@@ -41,7 +41,7 @@ self.addEventListener("connect", (event) => {
       return;
     }
     pages.add(page);
-    listenAs(data.account);
+    listenAs(data.account, data.device);
     for (const known of latest.values()) page.postMessage(known);
   };
 });

@@ -100,7 +100,7 @@ class Events:
             passage.start(200, _HEADERS, None)
             passage.finish()
             return
-        after = wanted.after or _last_event(exchange)
+        after = _last_event(exchange) or wanted.after  # EventSource repeats the address that it was opened with
         exchange.close_after_this()  # so that the next connection may lead to another gateway
         device = StreamDevice(passage, self._push, session.who, wanted.device)
         # Who brings no mark gets one: EventSource sends it along when it comes back.
