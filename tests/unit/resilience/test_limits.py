@@ -87,12 +87,6 @@ def feed(algorithm, windows, rtt, *, full=True, dropped=0, start=0, in_flight=No
     return now + 10 * MS
 
 
-def test_the_default_grows_while_latency_stays():
-    correlated = Correlated(first=20, most=60)
-    feed(correlated, 60, 10 * MS)
-    assert correlated.limit == 60
-
-
 def test_the_default_does_not_grow_on_a_callee_that_has_nothing_to_do():
     correlated = Correlated(first=20, most=200)
     feed(correlated, 60, 10 * MS, in_flight=2)

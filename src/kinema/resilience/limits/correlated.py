@@ -1,24 +1,26 @@
-"""The default: a queue estimate as Vegas has it, held against what more calls at once really bring.
+"""The default: a queue estimate as Vegas has it, and the question whether more calls at once still bring more answers.
 
-    a window        at least 1 s and 50 calls, at most 30 s; of its latencies the p90, of these the median of the last 5 windows,
-                    smoothed over 5: recent
-    baseline        average of the first 10 `recent`, then exponential over 10
-    queue           limit * (1 - baseline / recent), rounded up                L = log10(limit), at least 1
-    throughput      most in flight / recent
-    correlated      Pearson's r over the last 50 windows, of throughput and of recent with what was in flight
+    a window      at least 1 s and 50 calls, at most 30 s; it gives the calls under way on average, answers a second, their latency
+    recent        p90 of its latencies, of that the median of the last 5 windows, smoothed over 5
+    baseline      average of the first 10 `recent`, then exponential over 10
+    queue         limit * (1 - baseline / recent), rounded up                          L = log10(limit), at least 1
+    trend         over the last 50 windows, Pearson's r of answers and of latency with the calls under way
 
-    more than a tenth dropped                              limit * 0.9
-    queue > 6 L                                            limit - L      far over
-    full, and throughput falls with more in flight         limit - L      mildly over: baseline and latency went up together
-    full, throughput hardly rises (r < 0.3) and latency does (r > 0.5)         limit - L
-    full, throughput is flat (varies < 20 %) and latency rises (r > 0.5)       limit - L
-    queue < 3 L                                            limit + L
-    between                                                as it is
-    and never more than 5 times what was in flight: an idle callee proves nothing
+    more than a tenth dropped                                  limit * 0.9
+    queue > 6 L                                                limit - L             far over
+    the limit was reached, and the trend says: no more in it   limit - L, or 3 %     mildly over
+    the limit was reached, answers follow (r > 0.7), no queue  limit + 3 L           it is the limit that holds them down
+    queue < 3 L                                                limit + L
+    and never more than 5 times what was in flight: a callee with nothing to do proves nothing
 
-What Gradient2 lacks is the second question. Under an overload that lasts, every average of latency becomes the latency, and no ratio of
-latencies shows it any more; that more calls bring no more answers shows it still. The correlations and their bounds are
-those of failsafe-go's adaptive limiter; that drops shrink the limit is AIMD's.
+    no more in it     answers fall as more are under way (r < 0); or latency rises (r > 0.5) and answers do not (r < 0.3, or they
+                      vary by less than 5 %, or than chance has them vary); or nothing varies: to know, something must
+
+What Gradient2 lacks is the trend. Under an overload that lasts, every average of latency becomes the latency, and no ratio of
+latencies shows it any more; that more calls bring no more answers shows it still. The idea, its windows and its thresholds are those of
+failsafe-go's adaptive limiter, with three corrections that the simulation in tests/unit/resilience/test_overload.py led to: answers
+are counted, where failsafe-go divides calls by a smoothed latency, which lags behind; "reached" means at any time in the
+window; and a limit at which nothing varies is tried lower. That drops shrink the limit is AIMD's.
 """
 
 import math
@@ -29,8 +31,9 @@ from kinema.resilience.quantiles import Quantiles
 
 _WARM_UP = 10
 _SMOOTHED = 5
+_TREND = 50
 _DROPPED_SHARE = 0.1
-_LEAST_VARIATION = 0.01
+_DOWN_SHARE = 0.03
 
 
 class Correlated:
@@ -38,11 +41,11 @@ class Correlated:
 
     __slots__ = (
         "_baseline",
+        "_began",
         "_calls",
         "_dropped",
         "_headroom",
         "_in_flight",
-        "_latency_correlation",
         "_least",
         "_limit",
         "_longest",
@@ -54,12 +57,14 @@ class Correlated:
         "_rtts",
         "_shortest",
         "_shortest_rtt",
-        "_throughput_correlation",
+        "_sum",
+        "_trend",
     )
 
     _shortest_rtt: int
     _in_flight: int
     _dropped: int
+    _sum: int
 
     def __init__(
         self,
@@ -82,14 +87,13 @@ class Correlated:
         self._quantile = quantile
         self._calls = calls
         self._shortest, self._longest = shortest, longest
-        self._next = 0
+        self._began = self._next = 0
         self._median: deque[float] = deque(maxlen=_SMOOTHED)
         self._recent = _Average(_SMOOTHED)
         self._baseline = _Average(10)
-        self._throughput_correlation = _Correlation(50)
-        self._latency_correlation = _Correlation(50)
+        self._trend = _Trend()
         self._rtts = Quantiles()
-        self._begin()
+        self._begin(0)
 
     @property
     def limit(self) -> int:
@@ -103,49 +107,54 @@ class Correlated:
             self._dropped += 1
         else:
             self._rtts.record(rtt / 1e9)
+            self._sum += rtt
             self._shortest_rtt = min(self._shortest_rtt, rtt)
         end = start + rtt
         if end <= self._next:
             return
-        if self._next == 0:
+        if self._next == 0:  # the first call only says when it is
             self._next = end + self._shortest
+            self._begin(end)
         elif self._rtts.count + self._dropped >= self._calls:
-            self._update(in_flight)
+            self._update((end - self._began) / 1e9)
             self._next = end + min(max(self._shortest_rtt * 2, self._shortest), self._longest)
-            self._begin()
+            self._begin(end)
 
-    def _begin(self) -> None:
+    def _begin(self, now: int) -> None:
+        self._began = now
         self._rtts.clear()
         self._shortest_rtt = self._longest
-        self._in_flight = self._dropped = 0
+        self._in_flight = self._dropped = self._sum = 0
 
-    def _update(self, in_flight: int) -> None:
-        """Work out the limit from the window that is over; `in_flight` is of now, `_in_flight` the window's most."""
+    def _update(self, seconds: float) -> None:
+        """Work out the limit from the window that is over."""
         limit = self._limit
         if self._dropped > _DROPPED_SHARE * (self._rtts.count + self._dropped):
             moved = limit * 0.9
         else:
-            moved = limit + self._step(full=in_flight >= int(limit))
+            moved = limit + self._step(seconds)
             roof = self._in_flight * self._headroom
             if moved > roof:
                 # Gradually, so that a lull does not take away what a moment later is needed again.
                 moved = limit - whole_log10(limit) if limit > roof else roof
         self._limit = max(float(self._least), min(float(self._most), moved))
 
-    def _step(self, *, full: bool) -> int:
+    def _step(self, seconds: float) -> float:
         self._median.append(self._rtts.quantile(self._quantile))
         recent = self._recent.add(sorted(self._median)[len(self._median) // 2])
         baseline = self._baseline.add(recent)
-        throughput = self._in_flight / recent
-        with_throughput, varies = self._throughput_correlation.add(self._in_flight, throughput)
-        with_latency, _ = self._latency_correlation.add(self._in_flight, recent)
+        answers = self._rtts.count
+        trend = self._trend
+        trend.add(self._sum / 1e9 / seconds, answers / seconds, self._sum / 1e9 / answers)
         queue = math.ceil(self._limit * (1 - baseline / recent))
         step = whole_log10(self._limit)
-        mildly_over = full and (
-            with_throughput < 0.0 or (with_latency > 0.5 and (with_throughput < 0.3 or varies < 0.2))
-        )
-        if queue > 6 * step or mildly_over:
+        reached = self._in_flight >= self.limit
+        if queue > 6 * step:
             return -step
+        if reached and trend.no_more_in_it(chance=1.5 / math.sqrt(answers)):
+            return -max(step, self._limit * _DOWN_SHARE)
+        if reached and queue <= step and trend.answers > 0.7:
+            return 3 * step
         return step if queue < 3 * step else 0
 
 
@@ -169,26 +178,50 @@ class _Average:
         return self._value
 
 
-class _Correlation:
-    """Pearson's r of the last `size` pairs, 0.0 while they are few or hardly vary."""
+class _Trend:
+    """How answers a second and latency went with the calls under way; `answers`, `latency` are Pearson's r, 0.0 while unknown."""
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_answers_vary", "_rows", "_still", "answers", "latency")
 
-    def __init__(self, size: int) -> None:
-        self._pairs: deque[tuple[float, float]] = deque(maxlen=size)
+    def __init__(self) -> None:
+        self._rows: deque[tuple[float, float, float]] = deque(maxlen=_TREND)
+        self._still = False
+        self._answers_vary = 1.0
+        self.answers = self.latency = 0.0
 
-    def add(self, x: float, y: float) -> tuple[float, float]:
-        """Add a pair; return r and how much y varies (standard deviation to mean)."""
-        self._pairs.append((x, y))
-        count = len(self._pairs)
-        if count < _WARM_UP:
-            return 0.0, 0.0
-        mean_x = sum(x for x, _ in self._pairs) / count
-        mean_y = sum(y for _, y in self._pairs) / count
-        deviation_x = math.sqrt(sum((x - mean_x) ** 2 for x, _ in self._pairs) / count)
-        deviation_y = math.sqrt(sum((y - mean_y) ** 2 for _, y in self._pairs) / count)
-        varies = deviation_y / mean_y
-        if deviation_x < _LEAST_VARIATION * mean_x or varies < _LEAST_VARIATION:
-            return 0.0, varies
-        covariance = sum((x - mean_x) * (y - mean_y) for x, y in self._pairs) / count
-        return covariance / (deviation_x * deviation_y), varies
+    def add(self, under_way: float, answers: float, latency: float) -> None:
+        """Add a window."""
+        self._rows.append((under_way, answers, latency))
+        if len(self._rows) < _WARM_UP:
+            return
+        calls, rates, latencies = (_Series(values) for values in zip(*self._rows, strict=True))
+        self._still = calls.varies < 0.01
+        self._answers_vary = rates.varies
+        self.answers = calls.correlation(rates)
+        self.latency = calls.correlation(latencies)
+
+    def no_more_in_it(self, chance: float) -> bool:
+        """Say whether more calls at once bring no more answers; `chance`: how much answers vary by themselves."""
+        if len(self._rows) < _WARM_UP:
+            return False
+        flat = self.answers < 0.3 or self._answers_vary < max(0.05, chance)
+        return self._still or self.answers < 0.0 or (self.latency > 0.5 and flat)
+
+
+class _Series:
+    """Values about their mean; `varies` is their standard deviation to the mean."""
+
+    __slots__ = ("about", "deviation", "varies")
+
+    def __init__(self, values: tuple[float, ...]) -> None:
+        mean = sum(values) / len(values)
+        self.about = [value - mean for value in values]
+        self.deviation = math.sqrt(sum(value * value for value in self.about))
+        self.varies = self.deviation / math.sqrt(len(values)) / mean if mean > 0.0 else 0.0
+
+    def correlation(self, other: "_Series") -> float:
+        """Return Pearson's r, 0.0 when one of the two varies by less than 1 %."""
+        if self.varies < 0.01 or other.varies < 0.01:
+            return 0.0
+        products = sum(one * two for one, two in zip(self.about, other.about, strict=True))
+        return products / (self.deviation * other.deviation)
