@@ -109,11 +109,7 @@ class CircuitBreaker:
     def __init__(self, clock: Clock, config: BreakerConfig | None = None) -> None:
         self._clock = clock
         self._config = config = config or BreakerConfig()
-        self._window: Window = (
-            CountWindow(config.window_calls)
-            if config.window_calls
-            else TimeWindow(config.window_seconds, config.buckets)
-        )
+        self._window = _window_of(config)
         self._latencies = Latencies()
         self._refused = RollingSums(1, 10.0, 10)
         self._listeners: list[Listener] = []
@@ -180,6 +176,18 @@ class CircuitBreaker:
         """End what was forced: begin closed, counting from zero."""
         if self._state in {State.FORCED_OPEN, State.FORCED_CLOSED}:
             self._become(State.CLOSED, self._clock.monotonic())
+
+    def reconfigure(self, config: BreakerConfig) -> None:
+        """Go by other figures from now on. What was counted goes on counting unless the window is another one."""
+        old, self._config = self._config, config
+        if (old.window_calls, old.window_seconds, old.buckets) != (
+            config.window_calls,
+            config.window_seconds,
+            config.buckets,
+        ):
+            self._window = _window_of(config)
+        if self._state is State.HALF_OPEN and old.probes != config.probes:
+            self._begin_probing(self._clock.monotonic())
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener(old, new)` at every change of state; returns what ends that. Its errors are logged."""
@@ -269,3 +277,9 @@ class CircuitBreaker:
         self._probing_at = now
         self._probes_left = self._config.probes
         self._probes_passed = self._probes_failed = self._probes_slow = 0
+
+
+def _window_of(config: BreakerConfig) -> Window:
+    return (
+        CountWindow(config.window_calls) if config.window_calls else TimeWindow(config.window_seconds, config.buckets)
+    )

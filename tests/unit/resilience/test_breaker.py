@@ -168,6 +168,44 @@ def test_an_operator_holds_it_open_or_closed():
     assert breaker.state is State.OPEN
 
 
+def test_other_figures_hold_at_once_and_what_was_counted_goes_on_counting():
+    clock = ManualClock()
+    breaker = CircuitBreaker(clock)
+    fail(breaker, 9)
+    breaker.reconfigure(BreakerConfig(minimum_calls=10, sleep_seconds=1.0))
+    assert breaker.state is State.CLOSED
+    fail(breaker, 1)
+    assert breaker.state is State.OPEN
+    clock.advance(1.0)
+    assert (breaker.allow(), breaker.state) == (True, State.HALF_OPEN)
+
+
+def test_another_window_begins_to_count_from_zero():
+    clock = ManualClock()
+    breaker = CircuitBreaker(clock)
+    fail(breaker, 19)
+    breaker.reconfigure(BreakerConfig(window_calls=30))
+    fail(breaker, 19)
+    assert (breaker.state, breaker.snapshot().failures) == (State.CLOSED, 19)
+    fail(breaker, 1)
+    assert breaker.state is State.OPEN
+
+
+def test_another_number_of_probes_begins_the_trial_anew():
+    clock = ManualClock()
+    breaker = opened(clock)
+    clock.advance(5.0)
+    assert breaker.allow()
+    breaker.reconfigure(BreakerConfig(minimum_calls=1, probes=2))
+    clock.advance(1.0)
+    assert [breaker.allow() for _ in range(3)] == [True, True, False]
+    breaker.success(2.0)  # of the first trial: it says nothing any more
+    assert breaker.state is State.HALF_OPEN
+    breaker.success(0.01)
+    breaker.success(0.01)
+    assert breaker.state is State.CLOSED
+
+
 def test_listeners_hear_each_change_and_one_that_raises_harms_nobody(caplog):
     clock = ManualClock()
     breaker = CircuitBreaker(clock, BreakerConfig(minimum_calls=1))
