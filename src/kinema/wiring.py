@@ -544,7 +544,8 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
     feed = PropertyFeed(properties, data_dir, clock)
     follow_log_level(properties)
     directory = Directory(placement.registries, client, keys, clock, placement.process)
-    rpc = Rpc(directory, client, keys, clock, placement.process, metrics, spans)
+    first = {"service": placement.services[0], "instance": instances[0]} if instances else {}
+    rpc = Rpc(directory, client, keys, clock, placement.process, metrics, spans, **first, zone=chosen.zone)
     parts = Parts(placement, data_dir, chosen, keys, clock, client, directory, rpc, metrics, spans, properties)
     await directory.start()
     await feed.start(rpc)

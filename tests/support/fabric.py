@@ -11,7 +11,7 @@ from kinema.model.discovery import Instance
 from kinema.rpc.client import Rpc
 from kinema.rpc.directory import Directory
 from kinema.rpc.registration import Registration
-from kinema.rpc.service import make_server, open_socket
+from kinema.rpc.service import create_app, make_server, open_socket
 from kinema.services.discovery import create_discovery
 from kinema.services.gateway import create_gateway
 from kinema.services.members.app import create_members
@@ -138,6 +138,20 @@ class Fabric:
         one = await Upstream(self, service, number, handler).start(metadata)
         self.upstreams.append(one)
         return one
+
+    async def service(self, service, *routes, number=1, **options):
+        """Run a service instance: the frame of every service around these handlers."""
+        app = create_app(
+            service=service, instance=f"{service}-{number}", keys=self.keys, clock=self.clock, routes=routes, **options
+        )
+        running = RunningApp(app)
+        self.stack.push_async_callback(running.stop)
+        registration = self.registration(Instance(service, f"{service}-{number}", running.address, "home", "a", "0"))
+        await registration.start()
+        self.stack.push_async_callback(registration.close)
+        await until(lambda: running.address in [one.address for one in self.directory.instances(service)])
+        running.app = app
+        return running
 
     async def get(self, path, *headers, method="GET", body=b""):
         return await self.caller.fetch(self.origin, method, path, headers, body)

@@ -30,6 +30,9 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         "kinema_retries_total", "counter", ("service", "peer"), "Attempts that failed and were made again elsewhere."
     ),
+    Family(
+        "kinema_fallbacks_total", "counter", ("service", "peer", "reason"), "Calls answered without the service called."
+    ),
     # USE: processes.
     Family("process_cpu_seconds_total", "counter", (), "User and system time of the process."),
     Family("process_resident_memory_bytes", "gauge", (), "Memory of the process that is in RAM."),

@@ -150,12 +150,12 @@ class RangedHeaders(Headers):
         return getattr(self, name)
 
 
-def end_to_end(headers: Headers) -> list[tuple[bytes, bytes]]:
+def end_to_end(headers: Headers, dropped: frozenset[bytes] = HOP_BY_HOP) -> list[tuple[bytes, bytes]]:
     """Return the fields that a proxy passes on: all but hop-by-hop ones, those that `Connection` names, and framing.
 
-    Content-Length goes too: whoever sends the message on frames it anew (`Exchange.start(length=...)`).
+    Content-Length goes too: whoever sends the message on frames it anew (`Exchange.start(length=...)`). `dropped` may have
+    more names than the hop-by-hop ones.
     """
-    dropped = HOP_BY_HOP
     connection = headers.get(b"connection")
     if connection is not None and connection.lower() not in {b"keep-alive", b"close"}:
         named = b",".join(headers.get_all(b"connection")).lower().split(b",")

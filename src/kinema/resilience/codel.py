@@ -3,6 +3,7 @@
     a wait was measured       keep the smallest of the present interval, and that of the one before
     the standing delay        the smallest of the last whole interval: in a burst that drains, somebody soon waits not at
                               all; if even the luckiest waited longer than `target`, the queue never emptied
+    too few waits             an interval with fewer than four proves nothing: a single long one may be a pause, not a queue
     excess                    how many targets the standing delay is above the target: 0.0 while all is well
 
 This is the estimator of RFC 8289 (sections 3.1 and 3.2) with its `interval`. Its control law (section 3.3) is left out: it drops
@@ -13,12 +14,13 @@ our waits are turns of an event loop, not of a link.
 
 TARGET_SECONDS = 0.02
 INTERVAL_SECONDS = 0.2
+_LEAST = 4
 
 
 class CoDel:
     """Waits of one queue. Pure: `now` in seconds of a steady clock comes with each call."""
 
-    __slots__ = ("_interval", "_last", "_present", "_target", "_until")
+    __slots__ = ("_count", "_interval", "_last", "_present", "_target", "_until")
 
     def __init__(self, target: float = TARGET_SECONDS, interval: float = INTERVAL_SECONDS) -> None:
         if not 0.0 < target < interval:
@@ -27,6 +29,7 @@ class CoDel:
             )
         self._target = target
         self._interval = interval
+        self._count = 0
         self._present: float | None = None
         self._last: float | None = None
         self._until = float("-inf")
@@ -35,6 +38,7 @@ class CoDel:
         """Somebody who begins now has waited so long."""
         if now >= self._until:
             self._turn(now)
+        self._count += 1
         if self._present is None or seconds < self._present:
             self._present = seconds
 
@@ -54,6 +58,8 @@ class CoDel:
 
     def _turn(self, now: float) -> None:
         # An interval in which nobody came, or a longer pause, is the end of any queue.
-        self._last = self._present if now < self._until + self._interval else None
+        proven = self._count >= _LEAST and now < self._until + self._interval
+        self._last = self._present if proven else None
         self._present = None
+        self._count = 0
         self._until = now + self._interval

@@ -30,12 +30,17 @@ class RetryBudget:
         if self._tokens < self._most:
             self._tokens += self._ratio
 
-    def take(self) -> bool:
-        """Take a token for a retry; False: there is none, give the failure to the caller."""
+    @property
+    def left(self) -> int:
+        """Whole tokens that may be taken now."""
         now = self._clock.monotonic()
         self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_second)
         self._refilled_at = now
-        if self._tokens < 1.0:
+        return int(self._tokens)
+
+    def take(self) -> bool:
+        """Take a token for a retry; False: there is none, give the failure to the caller."""
+        if self.left < 1:
             return False
         self._tokens -= 1.0
         return True

@@ -33,6 +33,7 @@ KNEE = 0.6
 """The pressure below which nothing is cut."""
 
 _QUEUE_WEIGHT = 0.04
+_LEAST_IN_FLIGHT = 8
 _LEAST_RETRY_SECONDS = 1
 _MOST_RETRY_SECONDS = 5
 
@@ -108,7 +109,7 @@ class Shedder:
 
 def server_limit() -> Algorithm:
     """Return the limit of one server instance, wide enough from the start for the requests of a few pages at once."""
-    return limit(first=100, least=50, most=1000)
+    return limit(first=200, least=100, most=1000)
 
 
 class LoadShedder:
@@ -165,6 +166,8 @@ class LoadShedder:
     @property
     def pressure(self) -> float:
         """How near the server is to all that it can do, or how far beyond."""
+        if self.in_flight < _LEAST_IN_FLIGHT:
+            return self.utilisation  # whatever makes the loop late, leaving out requests would not help
         return max(self.utilisation, queue_pressure(self._codel.excess(self._monotonic())))
 
     def snapshot(self) -> SheddingState:

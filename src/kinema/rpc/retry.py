@@ -1,26 +1,24 @@
-"""Which failures may be tried again on another instance.
-
-    no connection was made     any method: nothing was sent
-    cut before the answer      GET, HEAD, OPTIONS: they change nothing, so sending one twice does no harm
-    503                        GET, HEAD, OPTIONS: this instance cannot, another may
-    anything else              never: the request may have had its effect, or its time is used up
-
-A retry also needs an instance that was not tried yet and a token of the budget; both are the caller's to check.
-"""
+"""How attempts that ended without an answer look to the rules of retrying (`kinema.resilience.retry`)."""
 
 from kinema.core.errors import KinemaError
-from kinema.http.errors import ConnectFailed, ConnectionLost, PoolFull
+from kinema.http.errors import ConnectFailed, ConnectionLost, PoolFull, TimedOut
+from kinema.resilience.retry import Failure
 
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+IDEMPOTENCY_KEY = b"idempotency-key"
+
+MOST_RETRIES = 2
+"""Retries of one call."""
+
+FIRST_ATTEMPT_SHARE = 0.6
+"""The part of a call's time that an attempt gets while another one could follow: a time-out with no time left is no use."""
 
 
-def retryable_error(method: str, error: KinemaError) -> bool:
-    """Say whether a request that ended in this error may be sent to another instance."""
+def failure_of_error(error: KinemaError) -> Failure:
+    """Return what an error of `kinema.http` means for a retry."""
     if isinstance(error, ConnectFailed | PoolFull):
-        return True
-    return method in SAFE_METHODS and isinstance(error, ConnectionLost) and error.before_head
-
-
-def retryable_status(method: str, status: int) -> bool:
-    """Say whether a request that was answered with this status may be sent to another instance."""
-    return status == 503 and method in SAFE_METHODS
+        return Failure.NOT_CONNECTED
+    if isinstance(error, TimedOut):
+        return Failure.TIMED_OUT
+    if isinstance(error, ConnectionLost) and error.before_head:
+        return Failure.CUT_OFF
+    return Failure.FINAL

@@ -1,13 +1,12 @@
 """The frame that every service stands in: a Litestar app in which each route needs an identity unless it says otherwise.
 
 What the frame does for a service: verifies the sealed identity (a service called directly, past the gateway, answers 401),
-checks roles, turns every error into problem+json without a stack trace, keeps to the caller's deadline, binds the trace id
-to the log, answers /healthz, and describes itself by OpenAPI at /schema/openapi.json.
+checks roles, turns every error into problem+json without a stack trace, refuses what is too much and keeps to the caller's
+deadline (admission.py), answers /healthz, and describes itself by OpenAPI at /schema/openapi.json.
 """
 
-import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,13 +25,16 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Guard, LifespanHook
 
 from kinema.core import identity as identities
 from kinema.core import log, problem
-from kinema.core import spans as tracing
 from kinema.core.clock import Clock
-from kinema.core.errors import DeadlineExceeded, KinemaError, Unauthenticated, Unavailable
+from kinema.core.errors import KinemaError, Unauthenticated, Unavailable
 from kinema.core.identity import Identity, Role
 from kinema.core.keys import KeyRing
+from kinema.core.priority import Priority
+from kinema.resilience.headers import MARKED, RETRIED, format_retry_after
+from kinema.resilience.shedding import LoadShedder
+from kinema.rpc.admission import admission
+from kinema.rpc.serving import is_from_below
 
-DEADLINE_HEADER = "x-kinema-deadline"  # milliseconds that the caller will still wait
 _logger = log.get_logger(__name__)
 
 AnyRequest = Request[object, object, State]
@@ -60,12 +62,15 @@ def create_app(
     on_shutdown: Sequence[LifespanHook] = (),
     ready: Callable[[], bool] = lambda: True,
     max_body_bytes: int = 1 << 20,
+    unmarked: Priority = Priority.DEGRADED,
 ) -> Litestar:
     """Return the app of one service instance.
 
     `provide` holds objects that handlers take by parameter name; `identity` is always one of them (on routes that are not
     public). `max_body_bytes` bounds a request's body; a handler may raise it for itself by `request_max_body_size`.
+    `unmarked` is the class of requests that do not name one. What was refused for want of room stands in `app.state.shedder`.
     """
+    shedder = LoadShedder(clock)
 
     def authenticate(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         if handler.opt.get("public"):
@@ -91,7 +96,8 @@ def create_app(
             HTTPException: _answer_http_error,
             Exception: _answer_unexpected,
         },
-        middleware=[_trace_and_deadline(service, instance)],
+        middleware=[admission(service, instance, keys, clock, shedder, unmarked)],
+        state=State({"shedder": shedder}),
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
         request_max_body_size=max_body_bytes,
@@ -206,7 +212,9 @@ def _problem_response(error: BaseException, path: str) -> Response[bytes]:
     document = problem.problem_of(error, instance=path)
     headers = {"Cache-Control": "no-store"}
     if document.status in {429, 503}:
-        headers["Retry-After"] = "1"
+        headers["Retry-After"] = format_retry_after(getattr(error, "retry_after", 0.0)).decode()
+    if document.status >= 500 and is_from_below(error):
+        headers[RETRIED.decode()] = MARKED.decode()
     if document.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="kinema"'
     return Response(
@@ -257,36 +265,3 @@ _TITLES = {
 def _answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:
     _logger.error("unexpected error", method=request.method, path=request.url.path, exc_info=error)
     return _problem_response(error, request.url.path)
-
-
-def _trace_and_deadline(service: str, instance: str) -> Callable[[ASGIApp], ASGIApp]:
-    def wrap(app: ASGIApp) -> ASGIApp:
-        async def handle(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != ScopeType.HTTP:
-                await app(scope, receive, send)
-                return
-            headers = dict(scope["headers"])
-            log.bind(service=service, instance=instance, trace_id=_trace_id(headers.get(tracing.TRACEPARENT)))
-            milliseconds = headers.get(DEADLINE_HEADER.encode(), b"")
-            await _within(milliseconds, app(scope, receive, send))
-
-        return handle
-
-    return wrap
-
-
-async def _within(milliseconds: bytes, work: Awaitable[None]) -> None:
-    if not milliseconds.isdigit():
-        await work
-        return
-    try:
-        async with asyncio.timeout(int(milliseconds) / 1000):
-            await work
-    except TimeoutError as error:
-        raise DeadlineExceeded("The caller's deadline passed while the request was worked on.") from error
-
-
-def _trace_id(traceparent: bytes | None) -> str:
-    """Return the id of the trace that the request belongs to, or an empty text."""
-    found = tracing.current.get() or tracing.parse(traceparent)
-    return found.trace_id if found else ""

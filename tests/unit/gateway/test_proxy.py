@@ -44,7 +44,7 @@ async def test_a_signed_in_request_reaches_the_service_with_a_sealed_identity(tm
         assert seen.headers.get(b"authorization") is None
         assert seen.headers.get(b"te") is None
         assert seen.headers.get(b"x-forwarded-host") == region.origin.encode()
-        assert seen.headers.get(b"x-kinema-deadline") == b"30000"
+        assert seen.headers.get(b"x-kinema-deadline") == b"30000;retries=3"
         trace = response.headers.get(b"x-request-id")
         assert trace in seen.headers.get(b"traceparent")
 

@@ -35,7 +35,10 @@ async def test_a_call_says_who_calls_until_when_and_in_which_trace(tmp_path):
         [seen] = service.seen
         now = region.clock.now()
         assert unseal(seen.headers.get(HEADER.encode()).decode(), region.keys, now).role == "service"
-        assert 4000 < int(seen.headers.get(b"x-kinema-deadline")) <= 5000
+        left, retries = seen.headers.get(b"x-kinema-deadline").split(b";")
+        assert 4000 < int(left) <= 5000
+        assert retries == b"retries=3"
+        assert seen.headers.get(b"x-kinema-priority") == b"degraded"
         assert len(seen.headers.get(b"traceparent")) == 55
         member = Identity("acc", "viewer", "ses", now + 60)
         await region.rpc.call("s", "GET", "/x", type=Answer, identity=member)
@@ -126,7 +129,7 @@ async def test_only_what_is_safe_is_sent_again(tmp_path):
         assert seen == ["POST"]
         with pytest.raises(ConnectionLost):
             await region.rpc.call("s", "GET", "/x")
-        assert seen == ["POST", "GET", "GET"]
+        assert seen == ["POST", "GET", "GET", "GET"]
 
 
 async def test_the_deadline_holds(tmp_path):

@@ -17,7 +17,7 @@ from kinema.core.identity import HEADER, Identity, seal, service_identity
 from kinema.core.keys import KeyRing
 from kinema.rpc.conditional import conditional
 from kinema.rpc.cursor import decode_cursor, encode_cursor
-from kinema.rpc.service import DEADLINE_HEADER, create_app, make_server, needs, open_socket
+from kinema.rpc.service import create_app, make_server, needs, open_socket
 from tests.support.services import served
 
 
@@ -137,7 +137,7 @@ def test_an_unexpected_error_says_nothing_about_our_insides(client, viewer):
 
 
 def test_a_passed_deadline_is_504(client, viewer):
-    reply = client.get("/slow", headers={**viewer, DEADLINE_HEADER: "20"})
+    reply = client.get("/slow", headers={**viewer, "x-kinema-deadline": "20"})
     assert (reply.status_code, reply.json()["type"]) == (504, "urn:kinema:problem:deadline-exceeded")
 
 

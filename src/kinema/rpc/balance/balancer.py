@@ -90,16 +90,20 @@ class Balancer:
 
     def begin(self, instance: Instance, *, timed: bool = True) -> None:
         """A request goes to this instance, which was just picked; not `timed`: it may take as long as it likes."""
-        member = self._member(instance)
-        if member is not None:
+        pool = self._pools.get(instance.service)
+        member = None if pool is None else pool.member(instance)
+        if pool is not None and member is not None:
+            pool.in_flight += 1
             member.in_flight += 1
             member.guards.begin(timed=timed)
 
     def end(self, instance: Instance, outcome: Outcome, seconds: float | None, headers: Headers | None = None) -> None:
         """It is over. `seconds` is how long it took, None if it was not timed; `headers` are those of the answer."""
-        member = self._member(instance)
-        if member is None or member.in_flight == 0:
+        pool = self._pools.get(instance.service)
+        member = None if pool is None else pool.member(instance)
+        if pool is None or member is None or member.in_flight == 0:
             return
+        pool.in_flight -= 1
         member.in_flight -= 1
         member.guards.end(outcome, seconds)
         if headers is not None:
@@ -115,19 +119,24 @@ class Balancer:
                 health.answers += 1
                 health.seconds += seconds
             if member.avoided_until > NEVER:
-                self._pools[instance.service].forgive(member)
+                pool.forgive(member)
         elif outcome is not Outcome.ABANDONED:
-            self._went_wrong(member, outcome)
+            self._went_wrong(pool, member, outcome)
 
-    def utilisation(self, service: str) -> float:
-        """Return how much of what it can do a service does, as this process sees it: 0 to 1, a tenth of a second old at most."""
+    def count(self, service: str) -> int:
+        """Return how many instances of a service there are, as of the last pick."""
         pool = self._pools.get(service)
-        return 0.0 if pool is None else pool.utilisation
+        return 0 if pool is None else len(pool.members)
+
+    def pressure(self, service: str) -> float:
+        """Return the requests to a service that are under way in what its instances' limits allow: 1 is all."""
+        pool = self._pools.get(service)
+        return 0.0 if pool is None else pool.pressure
 
     @property
     def in_flight(self) -> int:
         """Requests that are under way."""
-        return sum(member.in_flight for pool in self._pools.values() for member in pool.members.values())
+        return sum(pool.in_flight for pool in self._pools.values())
 
     def snapshot(self) -> BalancerState:
         """Return what is known of every instance that this process has called."""
@@ -136,11 +145,6 @@ class Balancer:
         return BalancerState(tuple(sorted(states, key=_by_name)))
 
     # -- inside ------------------------------------------------------------------------------------------------------
-
-    def _member(self, instance: Instance) -> Member | None:
-        pool = self._pools.get(instance.service)
-        member = None if pool is None else pool.members.get(instance.address)
-        return member if member is not None and member.instance.instance == instance.instance else None
 
     def _renewed(self, service: str, found: Sequence[Instance], now: float) -> Pool:
         pool = self._pools.get(service)
@@ -155,9 +159,8 @@ class Balancer:
             self._caller = Caller(self._caller.zone, self._caller.instance, peers)
         pool.reconsider(now, self._caller)
 
-    def _went_wrong(self, member: Member, outcome: Outcome) -> None:
+    def _went_wrong(self, pool: Pool, member: Member, outcome: Outcome) -> None:
         now = self._monotonic()
-        pool = self._pools[member.instance.service]
         if outcome is Outcome.SHED:
             member.utilisation, member.reported, member.reported_at = 1.0, b"", now
             return

@@ -28,10 +28,10 @@ class GuardLimits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     breaker: BreakerConfig = BreakerConfig()
-    first: int = 64
-    least: int = 32
-    most: int = 1024
-    places: int = 1024
+    first: int = 200
+    least: int = 100
+    most: int = 1000
+    places: int = 1000
 
 
 class Guards:

@@ -43,7 +43,8 @@ class Pool:
         self.found: Sequence[Instance] = ()
         self.members: dict[str, Member] = {}
         self.due = NEVER
-        self.utilisation = 0.0
+        self.in_flight = 0
+        self._limits_sum = 0
         self._clock = clock
         self._limits = limits
         self._everybody: tuple[Member, ...] = ()
@@ -71,8 +72,14 @@ class Pool:
                 members[one.address] = Member(one, guards, _born(one, now, wall, first=first), now)
         self.found = found
         self.members = members
+        self.in_flight = sum(one.in_flight for one in members.values())
         self._peers = None
         self.hurry()
+
+    def member(self, instance: Instance) -> Member | None:
+        """Return what is known of an instance; None when it has left."""
+        found = self.members.get(instance.address)
+        return found if found is not None and found.instance.instance == instance.instance else None
 
     def hurry(self) -> None:
         """Something has changed: the next pick reconsiders first."""
@@ -91,7 +98,7 @@ class Pool:
             self._sweep_at = now + outliers.INTERVAL_SECONDS
             outliers.sweep(everybody, now)
         self._weigh(everybody, now)
-        self.utilisation = _utilisation(everybody)
+        self._limits_sum = sum(one.guards.limiter.limit for one in everybody)
         usable = [one for one in everybody if _is_usable(one, now) and one.guards.lets]
         self._divide(usable, caller)
 
@@ -110,6 +117,11 @@ class Pool:
                 if found.guards.takes():
                     return found
         return self._search(tried, draw, caller, now)
+
+    @property
+    def pressure(self) -> float:
+        """Requests under way in what the limits allow."""
+        return self.in_flight / self._limits_sum if self._limits_sum else 0.0
 
     @property
     def shut_seconds(self) -> float:
@@ -191,15 +203,6 @@ class Pool:
                 one.part = part
                 chosen.append(one)
         return tuple(chosen)
-
-
-def _utilisation(everybody: Sequence[Member]) -> float:
-    """Return how much of what it can do the service does, as far as this caller sees: by reports, and by its limits."""
-    if not everybody:
-        return 0.0
-    reported = sum(one.utilisation for one in everybody) / len(everybody)
-    limits = sum(one.guards.limiter.limit for one in everybody)
-    return max(reported, sum(one.guards.limiter.in_flight for one in everybody) / limits)
 
 
 def _is_usable(one: Member, now: float) -> bool:

@@ -7,6 +7,12 @@ a filter asks for them to change them, and their encoded form is kept beside the
 from typing import Protocol
 
 from kinema.http import Head, Headers, encode_fields, encode_head, end_to_end
+from kinema.http.headers import HOP_BY_HOP
+from kinema.resilience.headers import RETRIED
+from kinema.rpc.balance import UTILISATION
+
+# What services tell their callers about themselves and their calls is nobody else's business.
+_DROPPED = HOP_BY_HOP | {UTILISATION, RETRIED}
 
 HeaderList = list[tuple[bytes, bytes]]
 
@@ -55,7 +61,7 @@ class Answer:
     def fields(self) -> HeaderList:
         """The fields, names in lower case, without the framing; may be changed."""
         if self._fields is None:
-            self._fields = [] if self._received is None else end_to_end(self._received)
+            self._fields = [] if self._received is None else end_to_end(self._received, _DROPPED)
         return self._fields
 
     @fields.setter
@@ -100,7 +106,7 @@ class Answer:
         received = self._received
         kept = received.memo
         if kept.__class__ is not Head or kept.status != self.status:
-            kept = received.memo = encode_head(self.status, end_to_end(received))
+            kept = received.memo = encode_head(self.status, end_to_end(received, _DROPPED))
         assert isinstance(kept, Head)
         if self.body is not None and kept.length != len(self.body):
             kept.size(len(self.body))

@@ -277,7 +277,7 @@ def create_gateway(
         data_dir=data_dir,
     )
     properties = properties or Properties()
-    proxy = Proxy(rpc.client, rpc.balancer, rpc.budget, clock)
+    proxy = Proxy(rpc.client, rpc.balancer, rpc.budgets, clock)
     push = Push(rpc, sessions, clock, limits=push_limits)
     return Gateway(
         name,

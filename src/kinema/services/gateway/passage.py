@@ -8,7 +8,9 @@ from typing import Any
 
 from kinema.core import problem
 from kinema.core.errors import KinemaError
+from kinema.core.faults import Carried
 from kinema.core.log import get_logger
+from kinema.core.priority import Priority
 from kinema.http import Exchange, Headers, Tunnel, encode_fields, encode_head
 from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.services.gateway.answer import Answer, HeaderList
@@ -73,6 +75,10 @@ class Passage:
     session: Session | None = None
     avoid: tuple[str, ...] = ()
     """Addresses of instances that shall not get this request as long as others are there."""
+    priority = Priority.DEGRADED
+    """How much the request matters (filters/classification.py)."""
+    faults: Carried | None = None
+    """Faults that are to be felt on its way (filters/fault_injection.py)."""
     category = StatusCategory.SUCCESS_LOCAL_NOTSET
     on_answer: Callable[[Answer | None], None] | None = None
     """Called with the answer before the outbound filters, and with None when it will not come or not be whole."""

@@ -1,33 +1,42 @@
 """The endpoint that hands a request to a service and its answer back, both streamed, by callbacks, without a task.
 
-pick an instance -> send -> head -> body                           (small answers are sent in one piece)
-no connection made, or a safe method failed before its answer:     the next instance that was not tried yet,
-                                                                   under the retry budget (rpc/retry.py)
+pick an instance -> fault point -> send -> head -> body             (small answers are sent in one piece)
+a failure that may be repeated (kinema.resilience.retry):           the next instance that was not tried yet, under the budgets;
+                                                                    as rpc does it (rpc/repeating.py), but without hedging
 a client that reads slowly pauses the service; a service that reads slowly pauses the client
 a service that is lost in mid-answer cuts the client off; before that, it is 502, 503 or 504
+
+A request whose body is small is held until its answer begins, so that it can be repeated; a larger one streams through and can be
+repeated only while nothing of it was sent.
 """
 
-from kinema.core.clock import Clock
-from kinema.core.errors import BadInput, DeadlineExceeded, KinemaError, Unavailable
+from functools import partial
+from random import Random
+
+from kinema.core.clock import Clock, Timer
+from kinema.core.errors import BadInput, KinemaError
+from kinema.core.faults import Carried, Fault, fault_of
 from kinema.http import (
     Call,
     Client,
     ConnectFailed,
     ConnectionLost,
     Headers,
-    PoolFull,
-    ResponseInvalid,
     TimedOut,
     Upload,
+    encode_fields,
 )
 from kinema.model.discovery import Instance
-from kinema.resilience import RetryBudget
+from kinema.resilience import FullJitter
+from kinema.resilience.deadline import HEADER as DEADLINE
 from kinema.resilience.errors import Refused
-from kinema.resilience.headers import SHED, marked
-from kinema.resilience.shedding import Shed
+from kinema.resilience.headers import MARKED, RETRY_AFTER, SHED, marked, parse_retry_after
+from kinema.resilience.retry import SAFE_METHODS, Failure, failure_of, may_retry, pause
 from kinema.rpc.balance import Balancer, Outcome, outcome_of_error, outcome_of_status
-from kinema.rpc.retry import retryable_error, retryable_status
-from kinema.services.gateway.errors import BadGateway
+from kinema.rpc.budgets import Budgets
+from kinema.rpc.retry import FIRST_ATTEMPT_SHARE, IDEMPOTENCY_KEY, MOST_RETRIES, failure_of_error
+from kinema.rpc.serving import GRANTED
+from kinema.services.gateway.errors import as_gateway
 from kinema.services.gateway.observing import next_call
 from kinema.services.gateway.passage import Passage
 from kinema.services.gateway.status import StatusCategory, category_of_error, category_of_refusal, category_of_status
@@ -35,25 +44,32 @@ from kinema.services.gateway.status import StatusCategory, category_of_error, ca
 _SMALL_BYTES = 64 * 1024  # answers up to here are gathered and sent whole, bodies up to here come at once
 _LONGEST_TIMED_SECONDS = 60.0  # what may take longer (maintenance) says nothing about how fast an instance is
 _STALLED_SECONDS = 60.0  # longest pause of a service in mid-answer, of a client in mid-upload
+_SHED_LINE = encode_fields(((SHED, MARKED),))
 
 
 class Proxy:
     """Calls services on behalf of clients."""
 
-    def __init__(self, client: Client, balancer: Balancer, budget: RetryBudget, clock: Clock) -> None:
+    def __init__(self, client: Client, balancer: Balancer, budgets: Budgets, clock: Clock) -> None:
         self.client = client
         self.balancer = balancer
-        self.budget = budget
+        self.budgets = budgets
+        self.clock = clock
         self.now = clock.monotonic
+        self.backoff = FullJitter(base=0.02, most=0.2)
+        self.draw = Random().random  # noqa: S311 (which passes a fault hits)
+        self._deadlines: dict[float, bytes] = {}
 
     def __call__(self, passage: Passage) -> None:
         """Endpoint: relay the request."""
-        route = passage.lane.route
-        at_once = not route.streaming and _comes_at_once(passage)
-        if at_once:
-            passage.outgoing.append(passage.lane.deadline)
-        self.budget.called()
-        Relay(self, passage, timed=at_once and route.seconds <= _LONGEST_TIMED_SECONDS).begin()
+        Relay(self, passage).begin()
+
+    def deadline(self, seconds: float) -> bytes:
+        """Return the encoded field for a first attempt: always the same one for a route."""
+        found = self._deadlines.get(seconds)
+        if found is None:
+            found = self._deadlines[seconds] = _deadline(seconds, GRANTED)
+        return found
 
 
 class Relay:
@@ -62,30 +78,40 @@ class Relay:
     upgrade = b""
 
     __slots__ = (
+        "_at_once",
         "_began",
         "_body_ended",
+        "_budget",
         "_call",
+        "_first_began",
         "_gathered",
         "_headers",
         "_instance",
         "_lines",
+        "_made",
         "_passage",
         "_proxy",
         "_replay",
         "_seconds",
         "_status",
         "_timed",
+        "_timer",
         "_tried",
         "_uploads",
     )
 
-    def __init__(self, proxy: Proxy, passage: Passage, *, timed: bool) -> None:
+    def __init__(self, proxy: Proxy, passage: Passage) -> None:
+        route = passage.lane.route
         self._proxy = proxy
-        self._timed = timed
         self._passage = passage
+        self._budget = proxy.budgets.of(route.service)
+        self._at_once = not route.streaming and _comes_at_once(passage)
+        self._timed = self._at_once and route.seconds <= _LONGEST_TIMED_SECONDS
         self._tried: list[str] | None = None
+        self._made = 0
+        self._timer: Timer | None = None  # until the next attempt
         self._instance: Instance | None = None  # of the attempt that is under way
-        self._began = 0.0
+        self._first_began = self._began = 0.0
         self._seconds: float | None = None  # from the beginning of a timed attempt to the head of its answer
         self._call: Call | None = None
         self._status = 0
@@ -99,6 +125,8 @@ class Relay:
     def begin(self) -> None:
         """Send the request to a first instance and let the client's body flow."""
         exchange = self._passage.exchange
+        self._budget.called()
+        self._first_began = self._proxy.now()
         if not self._send():
             return
         exchange.on_disconnect = self._over
@@ -111,37 +139,18 @@ class Relay:
     def _send(self) -> bool:
         """Begin an attempt; False when the request was answered instead."""
         proxy, passage = self._proxy, self._passage
-        exchange, route = passage.exchange, passage.lane.route
         instance = self._pick()
         if instance is None:
-            refusal = proxy.balancer.refusal(route.service, self._tried or ())
-            passage.category = category_of_refusal(refusal)
-            passage.refuse(_as_gateway(refusal, route.service))
-            return False
-        try:
-            self._call = proxy.client.send(
-                instance.address,
-                exchange.method,
-                exchange.target,
-                self._lines,
-                self,
-                body=Upload(exchange.body_length) if self._uploads else b"",
-                timeout=route.seconds,
-                upgrade=self.upgrade,
-            )
-        except ValueError as error:
-            passage.refuse(BadInput(f"The request cannot be passed on: {error}"))
+            self._refuse(proxy.balancer.refusal(passage.lane.route.service, self._tried or ()))
             return False
         self._instance = instance
+        self._made += 1
         self._began = proxy.now()
         self._seconds = None
         proxy.balancer.begin(instance, timed=self._timed)
-        if passage.events is not None:
-            passage.note(f"picked-{instance.instance}")
-            passage.note("sent" if self._call.connection is not None else "connecting")
-        if self._uploads:
-            self._call.on_writable = self._service_takes
-        return True
+        if passage.faults is not None and self._is_faulty(passage.faults, instance):
+            return True
+        return self._open(instance)
 
     def _pick(self) -> Instance | None:
         """Choose an instance that was not tried yet; those to be avoided only when there is no other."""
@@ -151,22 +160,116 @@ class Relay:
             return found
         return balancer.pick(service, tried)
 
-    def _again(self) -> bool:
-        """Send the request to another instance if there is one and the budget allows it."""
-        proxy, instance = self._proxy, self._instance
-        if instance is None:
+    def _open(self, instance: Instance) -> bool:
+        proxy, passage = self._proxy, self._passage
+        exchange = passage.exchange
+        seconds = self._attempt_seconds()
+        lines = self._lines
+        if self._at_once:
+            lines += (
+                self._proxy.deadline(seconds)
+                if self._made == 1
+                else _deadline(seconds, min(GRANTED + 1 - self._made, self._budget.left))
+            )
+        try:
+            self._call = proxy.client.send(
+                instance.address,
+                exchange.method,
+                exchange.target,
+                lines,
+                self,
+                body=Upload(exchange.body_length) if self._uploads else b"",
+                timeout=seconds,
+                upgrade=self.upgrade,
+            )
+        except ValueError as error:
+            self._settle(Outcome.ABANDONED)
+            passage.refuse(BadInput(f"The request cannot be passed on: {error}"))
             return False
-        self._tried = [*(self._tried or ()), instance.address]
-        if self._uploads and self._replay is None:
+        if passage.events is not None:
+            passage.note(f"picked-{instance.instance}")
+            passage.note("sent" if self._call.connection is not None else "connecting")
+        if self._uploads:
+            self._call.on_writable = self._service_takes
+            if self._replay or self._body_ended:
+                self._repeat_body()
+        return True
+
+    def _attempt_seconds(self) -> float:
+        """Return the time for this attempt: a part of what is left while another instance could still answer after it."""
+        left = self._left()
+        if (
+            self._made <= MOST_RETRIES
+            and self._passage.exchange.method in SAFE_METHODS
+            and self._proxy.balancer.count(self._passage.lane.route.service) > 1
+        ):
+            return left * FIRST_ATTEMPT_SHARE
+        return left
+
+    def _left(self) -> float:
+        """Return the time that is left; while a long body comes it does not pass."""
+        seconds = self._passage.lane.route.seconds
+        if self._made > 1 and self._at_once:
+            seconds -= self._proxy.now() - self._first_began
+        return seconds
+
+    def _again(self, failure: Failure, headers: Headers | None = None) -> bool:
+        """Arrange another attempt if this failure may be repeated, somebody is there, and time and budgets allow it."""
+        proxy, exchange, instance = self._proxy, self._passage.exchange, self._instance
+        if instance is None or self._made > MOST_RETRIES or (self._uploads and self._replay is None):
             return False
-        if self._pick() is None or not proxy.budget.take():
+        if not may_retry(exchange.method, failure, idempotency_key=IDEMPOTENCY_KEY in exchange.headers):
             return False
-        self._lines = next_call(self._passage, self._lines)
+        tried = self._tried = [*(self._tried or ()), instance.address]
+        wait = proxy.backoff.wait(self._made - 2) if self._made > 1 else 0.0
+        asked_for = None
+        if self._pick() is None:
+            tried.clear()
+            if self._pick() is None:
+                return False
+            wait = proxy.backoff.wait(self._made - 1)
+            value = None if headers is None else headers.get(RETRY_AFTER)
+            asked_for = None if value is None else parse_retry_after(value, proxy.clock.now())
+        seconds = pause(wait, asked_for, self._left())
+        if seconds is None or not self._budget.take():
+            return False
         self._passage.lane.records.retries.add()
         self._passage.note("again")
-        if self._send():
-            self._repeat_body()
+        self._timer = proxy.clock.call_later(seconds, self._send_again)
         return True
+
+    def _send_again(self) -> None:
+        self._timer = None
+        self._lines = next_call(self._passage, self._lines)
+        self._send()
+
+    def _is_faulty(self, carried: Carried, instance: Instance) -> bool:
+        """Say whether a fault is to be felt at this attempt, and see to it."""
+        exchange, proxy = self._passage.exchange, self._proxy
+        point = f"gateway/{instance.service}/{instance.instance}/{exchange.method}{self._passage.path}"
+        fault = fault_of(carried, point, proxy.draw)
+        if fault is None:
+            return False
+        seconds = self._attempt_seconds()
+        late = fault.delay >= seconds
+        play = partial(self._play, fault, instance, late=late)
+        self._timer = proxy.clock.call_later(seconds if late else fault.delay, play)
+        return True
+
+    def _play(self, fault: Fault, instance: Instance, *, late: bool) -> None:
+        self._timer = None
+        if late:
+            self.on_error(TimedOut(f"No answer in time, by the fault {fault.point!r}."))
+        elif fault.failure == "connect":
+            self.on_error(ConnectFailed(f"No connection, by the fault {fault.point!r}."))
+        elif fault.failure == "lost":
+            self.on_error(ConnectionLost(f"The connection was lost, by the fault {fault.point!r}.", before_head=True))
+        elif fault.status:
+            self.on_head(fault.status, Headers({b"content-length": b"0"}))
+            if self._timer is None:  # no other attempt follows
+                self.on_end()
+        else:
+            self._open(instance)
 
     def _repeat_body(self) -> None:
         """Give the new attempt what the last one was given and never sent."""
@@ -183,24 +286,27 @@ class Relay:
 
     def _body_data(self, chunk: bytes) -> None:
         call = self._call
-        if call is None or call.done:
-            return
         if self._replay is not None:
             self._replay.append(chunk)
+        if call is None or call.done:
+            if self._timer is not None and not self._at_once:
+                self._passage.exchange.pause_body()  # until the next attempt takes it
+            return
         call.expire_in(_STALLED_SECONDS)
         if not call.write(chunk):
             self._passage.exchange.pause_body()
-        elif self._replay is not None:
+        elif not self._at_once:
             self._replay = None  # there is a connection, and the bytes are on it
 
     def _body_end(self) -> None:
         self._body_ended = True
         if self._call is not None and not self._call.done:
-            self._call.expire_in(self._passage.lane.route.seconds)
+            self._call.expire_in(self._attempt_seconds())
             self._call.finish()
 
     def _service_takes(self) -> None:
-        self._replay = None
+        if not self._at_once:
+            self._replay = None
         self._passage.exchange.resume_body()
 
     # -- from the service: the sink ----------------------------------------------------------------------------------
@@ -213,8 +319,11 @@ class Relay:
             passage.note("first-byte")
         if self._timed:
             self._seconds = self._proxy.now() - self._began
-        if retryable_status(method, status) and self._again_instead(status, headers):
-            return
+        if status >= 400:
+            failure = failure_of(status, headers.get)
+            if failure is not None and self._again_instead(failure, status, headers):
+                return
+        self._replay = None
         self._status = status
         self._headers = headers
         passage.category = StatusCategory.SUCCESS if status < 400 else category_of_status(status)
@@ -247,8 +356,9 @@ class Relay:
 
     def on_end(self) -> None:
         """Sink: the answer is complete."""
-        shed = self._headers is not None and marked(self._headers.get(SHED))
-        self._settle(outcome_of_status(self._status, shed=shed), self._status)
+        headers = self._headers
+        shed = self._status >= 400 and headers is not None and marked(headers.get(SHED))
+        self._settle(outcome_of_status(self._status, shed=shed), self._status, headers)
         self._call = None
         passage = self._passage
         passage.exchange.on_disconnect = None
@@ -261,41 +371,48 @@ class Relay:
 
     def on_error(self, error: KinemaError) -> None:
         """Sink: try another instance, or tell the client."""
+        passage = self._passage
+        again = not passage.exchange.answered and self._again(failure_of_error(error))
         self._settle(outcome_of_error(error), error.status)
         self._call = None
-        passage = self._passage
-        if not passage.exchange.answered and retryable_error(passage.exchange.method, error) and self._again():
+        if again:
             return
         passage.exchange.on_disconnect = None
         passage.category = category_of_error(error)
-        passage.refuse(_as_gateway(error, passage.lane.route.service))
+        passage.refuse(as_gateway(error, passage.lane.route.service))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _again_instead(self, status: int, headers: Headers) -> bool:
-        """Leave an answer that another instance may better; False: there is none, take this answer."""
-        call, instance, seconds = self._call, self._instance, self._seconds
-        began, call_id = self._began, self._passage.call_id
-        if not self._again():
+    def _again_instead(self, failure: Failure, status: int, headers: Headers) -> bool:
+        """Leave an answer that another attempt may better; False: there is none, take this answer."""
+        if not self._again(failure, headers):
             return False
+        call, self._call = self._call, None
         if call is not None:
             call.cancel()
-        if instance is not None:
-            outcome = outcome_of_status(status, shed=marked(headers.get(SHED)))
-            self._proxy.balancer.end(instance, outcome, seconds, headers)
-            self._passage.lane.ledger.observing.attempted(self._passage, call_id, instance, began, status)
+        self._settle(outcome_of_status(status, shed=failure is Failure.SHED), status, headers)
         return True
 
-    def _settle(self, outcome: Outcome, status: int) -> None:
+    def _refuse(self, error: KinemaError) -> None:
+        """Nobody may be asked. When nobody was, the client may be told that nothing was done for it."""
+        passage = self._passage
+        passage.exchange.on_disconnect = None
+        passage.category = category_of_refusal(error)
+        if isinstance(error, Refused) and self._made == 0:
+            passage.lines.append(_SHED_LINE)
+        passage.refuse(error)
+
+    def _settle(self, outcome: Outcome, status: int = 0, headers: Headers | None = None) -> None:
         """Tell the balancer how the present attempt went, and record it; `status` 0 when it was given up."""
-        if self._instance is None:
+        instance, self._instance = self._instance, None
+        if instance is None:
             return
         passage = self._passage
-        passage.lane.ledger.observing.attempted(passage, passage.call_id, self._instance, self._began, status)
+        passage.lane.ledger.observing.attempted(passage, passage.call_id, instance, self._began, status)
         seconds = self._seconds
         if self._timed and seconds is None:
             seconds = self._proxy.now() - self._began
-        self._proxy.balancer.end(self._instance, outcome, seconds, self._headers)
+        self._proxy.balancer.end(instance, outcome, seconds, headers)
 
     def _client_takes(self) -> None:
         if self._call is not None:
@@ -305,10 +422,16 @@ class Relay:
     def _over(self) -> None:
         """The client is gone, or its answer was cut off or came from elsewhere."""
         self._passage.abandoned(begun=self._status != 0)
+        if self._timer is not None:
+            self._timer.cancel()
         call, self._call = self._call, None
         if call is not None:
             call.cancel()
-            self._settle(Outcome.ABANDONED, 0)
+        self._settle(Outcome.ABANDONED)
+
+
+def _deadline(seconds: float, retries: int) -> bytes:
+    return encode_fields(((DEADLINE, b"%d;retries=%d" % (int(seconds * 1000), max(0, retries))),))
 
 
 def _comes_at_once(passage: Passage) -> bool:
@@ -316,20 +439,3 @@ def _comes_at_once(passage: Passage) -> bool:
     exchange = passage.exchange
     length = exchange.body_length
     return not exchange.has_body or (length is not None and length <= _SMALL_BYTES)
-
-
-def _as_gateway(error: KinemaError, service: str) -> KinemaError:
-    """Say of a failed call what a client can use, without addresses of instances."""
-    if isinstance(error, ConnectFailed):
-        return BadGateway(f"The {service} service cannot be reached right now; try again in a moment.")
-    if isinstance(error, ConnectionLost):
-        return BadGateway(f"The {service} service went away before it answered; try again in a moment.")
-    if isinstance(error, ResponseInvalid):
-        return BadGateway(f"The {service} service gave an answer that cannot be used; tell the operator.")
-    if isinstance(error, PoolFull):
-        return Unavailable(f"The {service} service is busy; try again in a moment.")
-    if isinstance(error, TimedOut):
-        return DeadlineExceeded(f"The {service} service did not answer in time; try again.")
-    if isinstance(error, Refused):
-        return Shed(str(error), retry_after=error.retry_after)
-    return error

@@ -5,11 +5,14 @@ scripts send most of the time; the result is kept on it. So nothing here may dep
 """
 
 from kinema.core import spans as tracing
+from kinema.core.priority import HEADER as PRIORITY
+from kinema.core.priority import Priority, lowered, priority_of
 from kinema.http import Headers, encode_fields
 from kinema.http.headers import HOP_BY_HOP
 
 COOKIE = b"kinema_session"
 _PASSPORT = b"x-kinema-passport"
+_PRIORITY = PRIORITY.encode()
 
 # Beside hop-by-hop fields: credentials, and what the gateway itself says about a request.
 _DROPPED = HOP_BY_HOP | {
@@ -30,16 +33,18 @@ _DROPPED = HOP_BY_HOP | {
 class Reading:
     """`lines` are the fields that may pass to a service, encoded; `secret` is the credential (from a cookie if `by_cookie`).
 
-    `trace` is what the client said of its trace, if anything valid; `passport` says whether a timeline is wanted.
+    `trace` is what the client said of its trace, if anything valid; `passport` says whether a timeline is wanted;
+    `priority` is the class that the sender wishes, if any.
     """
 
-    __slots__ = ("by_cookie", "host", "lines", "passport", "secret", "trace")
+    __slots__ = ("by_cookie", "host", "lines", "passport", "priority", "secret", "trace")
 
     def __init__(self, headers: Headers) -> None:
         self.lines = encode_fields(_passed_on(headers))
         self.host = headers.get(b"host") or b""
         self.trace = _trace_of(headers)
         self.passport = _PASSPORT in headers
+        self.priority = wished_priority(headers)
         self.secret = bearer_of(headers)
         self.by_cookie = not self.secret
         if self.by_cookie:
@@ -53,6 +58,15 @@ def reading_of(headers: Headers) -> Reading:
         return found
     reading = headers.memo = Reading(headers)
     return reading
+
+
+def wished_priority(headers: Headers) -> Priority | None:
+    """Return the class that the sender asks for: by its name, or as something that is only fetched ahead."""
+    named = priority_of(headers.get(_PRIORITY))
+    purpose = headers.get(b"sec-purpose") or headers.get(b"purpose") or b""
+    if purpose.partition(b";")[0].strip().lower() == b"prefetch":
+        return lowered(Priority.BEST_EFFORT, named)
+    return named
 
 
 def bearer_of(headers: Headers) -> bytes:

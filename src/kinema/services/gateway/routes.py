@@ -5,6 +5,8 @@ What is not in this table is not reachable from outside: internal paths, a servi
 
 import msgspec
 
+from kinema.core.priority import Priority
+
 _MIB = 1024 * 1024
 BY_PROPERTY = -1
 """A limit that a route leaves to the property for all such routes (limits.py)."""
@@ -18,6 +20,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     come. `body_bytes` bounds a request's body, None by the setting for uploads. Both are the properties of limits.py unless
     they are given. With `streaming` the service works on the body while it comes and is given no deadline.
     `websocket`: a handshake is passed on to the service (websocket.py).
+    `priority` is the class of its requests when not all can be served.
     """
 
     prefix: str
@@ -29,6 +32,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: int | None = BY_PROPERTY
     streaming: bool = False
     websocket: bool = False
+    priority: Priority = Priority.DEGRADED
 
     def is_open(self, method: str, path: str) -> bool:
         """Say whether this request needs no identity."""
@@ -43,7 +47,7 @@ ROUTES: tuple[Route, ...] = (
     Route(prefix="/v1/titles", service="catalog", body_bytes=6 * _MIB),
     Route(prefix="/v1/home", service="catalog"),
     Route(prefix="/v1/artwork", service="catalog"),
-    Route(prefix="/v1/catalog", service="catalog", seconds=300.0),
+    Route(prefix="/v1/catalog", service="catalog", seconds=300.0, priority=Priority.BEST_EFFORT),
     Route(
         prefix="/v1/uploads",
         service="encoding",
@@ -53,13 +57,13 @@ ROUTES: tuple[Route, ...] = (
         streaming=True,
         seconds=120.0,
     ),
-    Route(prefix="/v1/jobs", service="encoding"),
-    Route(prefix="/v1/gc", service="encoding", seconds=300.0),
-    Route(prefix="/v1/plays", service="playback"),
-    Route(prefix="/v1/manifests", service="playback", open_methods=_READ, open_below=True),
-    Route(prefix="/v1/claims", service="members", open_methods=_POST),
-    Route(prefix="/v1/sessions", service="members", open_methods=_POST),
-    Route(prefix="/v1/session", service="members"),
+    Route(prefix="/v1/jobs", service="encoding", priority=Priority.BEST_EFFORT),
+    Route(prefix="/v1/gc", service="encoding", seconds=300.0, priority=Priority.BULK),
+    Route(prefix="/v1/plays", service="playback", priority=Priority.CRITICAL),
+    Route(prefix="/v1/manifests", service="playback", open_methods=_READ, open_below=True, priority=Priority.CRITICAL),
+    Route(prefix="/v1/claims", service="members", open_methods=_POST, priority=Priority.CRITICAL),
+    Route(prefix="/v1/sessions", service="members", open_methods=_POST, priority=Priority.CRITICAL),
+    Route(prefix="/v1/session", service="members", priority=Priority.CRITICAL),
     Route(prefix="/v1/account", service="members"),
     Route(prefix="/v1/invitations", service="members"),
     Route(prefix="/v1/tokens", service="members"),

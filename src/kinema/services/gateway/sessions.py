@@ -11,10 +11,12 @@ A revoked session is therefore refused within ten seconds. The sealed identity o
 import asyncio
 from typing import TypeVar
 
+from kinema.core import priority
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, Unauthenticated
 from kinema.core.identity import LIFETIME_SECONDS, Identity, seal
 from kinema.core.keys import KeyRing
+from kinema.core.priority import Priority
 from kinema.http import encode_fields
 from kinema.model.members import Credential, Who
 from kinema.rpc.badge import IDENTITY
@@ -95,6 +97,7 @@ class Sessions:
 
     async def _ask(self, secret: bytes) -> Session:
         known = self._known.get(secret)
+        priority.current.set(Priority.CRITICAL)  # in this task only: every request of the session waits for the answer
         try:
             credential = Credential(secret.decode("ascii"))
             who = await self._rpc.call("members", "POST", "/v1/internal/sessions/verify", credential, type=Who)

@@ -18,6 +18,7 @@ from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, KinemaError, TooMany, Unauthenticated
 from kinema.core.log import get_logger
 from kinema.http import Headers, ResponseInvalid, Tunnel, end_to_end
+from kinema.model.discovery import Instance
 from kinema.rpc.balance import Outcome
 from kinema.services.gateway.handshake import PROTOCOL, accept_token, offers_websocket
 from kinema.services.gateway.passage import Passage
@@ -50,7 +51,6 @@ class WebSockets:
         token = accept_token(passage.exchange)
         if len(self._open) >= MOST_TUNNELS or self._by_secret[passage.reading.secret] >= MOST_PER_SESSION:
             raise TooMany("Too many WebSockets are open; close some and try again.")
-        self.proxy.budget.called()
         Handshake(self, passage, token).begin()
 
     @property
@@ -103,12 +103,12 @@ class Handshake(Relay):
     upgrade = PROTOCOL
 
     def __init__(self, sockets: WebSockets, passage: Passage, token: bytes) -> None:
-        super().__init__(sockets.proxy, passage, timed=True)
+        super().__init__(sockets.proxy, passage)
         self._sockets = sockets
         self._token = token
 
-    def _send(self) -> bool:
-        sent = super()._send()
+    def _open(self, instance: Instance) -> bool:
+        sent = super()._open(instance)
         if sent and self._call is not None:
             self._call.on_upgrade = self._upgraded
         return sent

@@ -31,6 +31,8 @@ INBOUND = (
     "request_id.RequestId",
     "plain_path.PlainPath",
     "body_limit.BodyLimit",
+    "classification.Classification",
+    "shedding.Shedding",
     "authentication.Authentication",
     "rate_limit.AccountRate",
     "origin.Origin",
