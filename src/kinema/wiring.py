@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,19 +20,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from litestar import Litestar
 
     from kinema.core.clock import Clock
     from kinema.core.keys import KeyRing
-    from kinema.core.metrics import Metrics
+    from kinema.core.metrics import Metrics, Sample
     from kinema.core.properties import Properties
     from kinema.core.settings import Settings
     from kinema.core.spans import Spans
     from kinema.core.stopping import Stop
     from kinema.http import Client, Handler
     from kinema.model.members import MemberRole
+    from kinema.observe.resilience import ResilienceMeter
     from kinema.rpc.client import Rpc
     from kinema.rpc.directory import Directory
     from kinema.rpc.registration import Registration
@@ -101,19 +103,22 @@ class Parts:
         self._cache: Cache | None = None
         self._loading: list[LoadingCache] = []
 
-    def blobs(self) -> Blobs:
-        """Return the region's blobs."""
+    def blobs(self, service: str) -> Blobs:
+        """Return the region's blobs as a service uses them."""
         from kinema.storage.engines import open_blobs
+        from kinema.storage.measured import measured_blobs
 
         if self._blobs is None:
             self._blobs = open_blobs(self.data_dir, self.settings.blobs_url)
-        return self._blobs
+        return measured_blobs(self._blobs, self.metrics, self.spans, service)
 
-    def sql(self, service: str) -> Sql:
-        """Return the database of a service; closed with the parts."""
+    def sql(self, service: str, *, by: str = "") -> Sql:
+        """Return the database of a service, as it or another one (`by`) uses it; closed with the parts."""
+        from kinema.storage.measured import MeasuredSql
+
         opened = open_sql(self.data_dir, self.settings, service)
         self._sqls.append(opened)
-        return opened
+        return MeasuredSql(opened, self.metrics, self.spans, by or service)
 
     def cache(self, namespace: str, policy: LoadingPolicy | None = None) -> LoadingCache:
         """Return reads of a namespace through the region's cache; closed with the parts."""
@@ -190,7 +195,7 @@ def _catalog(instance: str, parts: Parts) -> Litestar:
     return create_catalog(
         instance=instance,
         sql=parts.sql("catalog"),
-        blobs=parts.blobs(),
+        blobs=parts.blobs("catalog"),
         keys=parts.keys,
         clock=parts.clock,
         calls=parts.rpc,
@@ -203,7 +208,7 @@ def _playback(instance: str, parts: Parts) -> Litestar:
     return create_playback(
         instance=instance,
         sql=parts.sql("playback"),
-        blobs=parts.blobs(),
+        blobs=parts.blobs("playback"),
         cache=parts.cache("manifests"),
         keys=parts.keys,
         clock=parts.clock,
@@ -219,7 +224,7 @@ def _encoding(instance: str, parts: Parts) -> Litestar:
     return create_encoding(
         instance=instance,
         sql=parts.sql("encoding"),
-        blobs=parts.blobs(),
+        blobs=parts.blobs("encoding"),
         keys=parts.keys,
         clock=parts.clock,
         calls=parts.rpc,
@@ -407,7 +412,8 @@ async def run_edge(placement: Placement) -> None:
             capacity=parts.settings.edge_cache_bytes,
             keys=parts.keys,
             clock=parts.clock,
-            blobs=parts.blobs(),
+            blobs=parts.blobs("edge"),
+            metrics=parts.metrics,
         )
         await _serve_data_plane("edge", edge.handler, placement, parts, stop, {"public_base": placement.edge_base})
         await edge.close()
@@ -417,6 +423,7 @@ async def run_encoding_worker(placement: Placement) -> None:
     """Encode what is uploaded, one job after the other."""
     from kinema.core.stopping import Stop
     from kinema.model.catalog import Publication, Published
+    from kinema.services.encoding.observing import StepRecords
     from kinema.services.encoding.worker import run_worker
 
     stop = Stop().listen()
@@ -430,14 +437,15 @@ async def run_encoding_worker(placement: Placement) -> None:
 
         await run_worker(
             instance=placement.process,
-            sql=parts.sql("encoding"),
-            blobs=parts.blobs(),
+            sql=parts.sql("encoding", by="worker"),
+            blobs=parts.blobs("worker"),
             clock=parts.clock,
             announce=announce,
             scratch=parts.data_dir / "scratch" / placement.process,
             stop=stop.asked,
             threads=parts.settings.encode_threads,
             properties=parts.properties,
+            records=StepRecords(parts.metrics, parts.spans, placement.process),
         )
 
 
@@ -490,6 +498,8 @@ async def _serve_data_plane(
     limits = Limits(connections=min(Limits().connections, _raise_descriptor_limit() // 2))
     server = Server(handler, limits=limits, clock=parts.clock)
     await server.start(listener)
+    parts.metrics.gauge("kinema_pool_in_use", lambda: len(server.connections), pool="clients")
+    parts.metrics.gauge("kinema_pool_limit", lambda: limits.connections, pool="clients")
     async with _registered(service, placement, parts, listener, stop, metadata) as registration:
         await stop.asked.wait()
         if not (stop.successor and service in placement.sockets):
@@ -557,17 +567,20 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
 
 
 @asynccontextmanager
-async def _observed(parts: Parts) -> AsyncIterator[None]:
-    """Show what the process does for as long as the block runs."""
+async def _observed(parts: Parts) -> AsyncIterator[ResilienceMeter]:
+    """Show what the process does for as long as the block runs; what sheds requests makes itself known to what is yielded."""
     from kinema.core import log
     from kinema.observe.lines import TraceLines
     from kinema.observe.listener import MetricsPage
     from kinema.observe.reporter import Reporter
+    from kinema.observe.resilience import ResilienceMeter
     from kinema.observe.usage import UsageMeter
 
     chosen, process = parts.settings, parts.placement.process
     labels = {"region": chosen.region, "zone": chosen.zone}
     meter, lines = UsageMeter(parts.metrics), TraceLines(parts.clock)
+    resilience = ResilienceMeter(parts.rpc.balancer.snapshot, parts.metrics, parts.clock)
+    _show_pools(parts)
     log.keep(lines)
     page = MetricsPage(parts.metrics, parts.clock, parts.data_dir, process, labels)
     otlp = None
@@ -583,19 +596,36 @@ async def _observed(parts: Parts) -> AsyncIterator[None]:
         rpc=parts.rpc,
         clock=parts.clock,
         usage=meter.report,
+        resilience=resilience.report,
         lines=lines,
         export=otlp.offer if otlp is not None else None,
     )
     await page.start()
     await reporter.start()
     try:
-        yield
+        yield resilience
     finally:
         await reporter.close()
         if otlp is not None:
             await asyncio.to_thread(otlp.close)
         await page.close()
         meter.close()
+
+
+def _show_pools(parts: Parts) -> None:
+    """Count what the process has of connections to others, and whom it knows."""
+    from kinema.core.metrics import sample
+
+    metrics, client, directory = parts.metrics, parts.client, parts.directory
+    metrics.gauge("kinema_pool_in_use", lambda: client.connections, pool="calls")
+    metrics.gauge("kinema_pool_waiting", lambda: client.waiting, pool="calls")
+    metrics.counted("kinema_pool_errors_total", lambda: client.refused, pool="calls")
+
+    def known() -> Iterator[Sample]:
+        counts = Counter(instance.service for instance in directory.everybody())
+        return (sample("kinema_discovery_instances", count, service=service) for service, count in counts.items())
+
+    metrics.source(known)
 
 
 def _name_of(placement: Placement) -> str:

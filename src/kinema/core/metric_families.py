@@ -48,6 +48,17 @@ FAMILIES: tuple[Family, ...] = (
     Family("kinema_pool_limit", "gauge", ("pool",), "How much may be taken; absent where nothing bounds it."),
     Family("kinema_pool_waiting", "gauge", ("pool",), "Who waits because all is taken."),
     Family("kinema_pool_errors_total", "counter", ("pool",), "Who was turned away, or waited in vain."),
+    # Resilience.
+    Family("kinema_breakers", "gauge", ("peer", "state"), "Instances of a called service by state of their breaker."),
+    Family("kinema_concurrency_limit", "gauge", ("peer",), "Calls that may be under way to a service, all instances."),
+    Family("kinema_concurrency_in_flight", "gauge", ("peer",), "Calls that are."),
+    Family("kinema_ejected_instances", "gauge", ("peer",), "Instances that are left alone for their errors."),
+    Family(
+        "kinema_admissions_total",
+        "counter",
+        ("service", "priority", "outcome"),
+        "Requests by class: admitted, or shed because there was too much to do.",
+    ),
     # Parts.
     Family("kinema_edge_answers_total", "counter", ("result",), "Answers of an edge by what the cache did."),
     Family("kinema_edge_sent_bytes_total", "counter", (), "Media bytes handed to clients."),

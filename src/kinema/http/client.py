@@ -35,6 +35,8 @@ class Client:
         self.active: set[Call] = set()
         self.tunnels: set[Tunnel] = set()
         self.now = 0.0
+        self.refused = 0
+        """Calls that found too many waiting, or got no connection."""
         self._tunnels_swept = 0.0
         self._pools: dict[str, Pool] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +113,16 @@ class Client:
             yield incoming
         finally:
             call.cancel()
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open or being made, to all origins."""
+        return sum(pool.connections for pool in self._pools.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a connection."""
+        return sum(pool.waiting for pool in self._pools.values())
 
     async def close(self) -> None:
         """Cancel every call and close every connection."""

@@ -74,6 +74,11 @@ class Pool:
         """How many connections are open or being made."""
         return len(self._open) + self._connecting
 
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return len(self._waiting)
+
     def close(self) -> None:
         """Close every connection."""
         for connection in tuple(self._open):
@@ -154,6 +159,7 @@ class Pool:
         return Outbound(self)
 
     def _refuse(self, call: Call, error: ConnectFailed | PoolFull) -> None:
+        self._client.refused += 1
         self.settled(call)
         call.fail(error)
 

@@ -1,5 +1,7 @@
 """What a balancer tells of itself: each instance that this process calls, as it sees it."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -8,7 +10,7 @@ class InstanceState(msgspec.Struct, frozen=True):
 
     `penalty`: by how many times dearer than a healthy one it is; `weight`: the chance with which it keeps what it is
     picked for (slow start, subset). `ejected_seconds` and `avoided_seconds`: for how much longer it is left alone.
-    `limit`: calls that may be under way at once, as the adaptive limit sees it.
+    `breaker_...`: what the breaker judges by, of its window. `limit`: calls that may be under way at once, as the adaptive limit sees it.
     """
 
     service: str
@@ -24,7 +26,10 @@ class InstanceState(msgspec.Struct, frozen=True):
     ejected_seconds: float
     ejections: int
     avoided_seconds: float
-    breaker: str
+    breaker: Literal["closed", "open", "half-open", "forced-open", "forced-closed"]
+    breaker_calls: int
+    breaker_failures: int
+    breaker_slow: int
     limit: int
 
 

@@ -87,7 +87,7 @@ class Breaker(msgspec.Struct, frozen=True):
 
     service: str
     instance: str
-    state: Literal["closed", "open", "half-open"]
+    state: Literal["closed", "open", "half-open", "forced-open", "forced-closed"]
     failure_ratio: float = 0.0
     slow_ratio: float = 0.0
     calls: int = 0

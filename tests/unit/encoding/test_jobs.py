@@ -2,7 +2,9 @@
 
 import pytest
 
+from kinema.core import spans as tracing
 from kinema.core.errors import Conflict, Gone, NotFound
+from kinema.core.spans import SpanContext
 from kinema.services.encoding.jobs import LEASE_SECONDS, LeaseLost, Report, queue_job
 
 REPORT = Report("encoding", 0.5, 10.0, (), 3.0)
@@ -126,3 +128,15 @@ async def test_jobs_are_for_operators(opened):
     for method, path in (("GET", "/v1/jobs"), ("POST", "/v1/gc"), ("DELETE", "/v1/jobs/job_x")):
         answer = await client.request(method, path, headers=as_("viewer", room.keys, room.clock))
         assert answer.status_code == 403
+
+
+async def test_a_job_carries_the_trace_of_the_request_that_queued_it(opened):
+    room, _ = opened
+    token = tracing.current.set(SpanContext("1" * 32, "2" * 16, "encoding", "encoding-1"))
+    try:
+        await queue(room)
+    finally:
+        tracing.current.reset(token)
+    await queue(room)
+    assert (await room.jobs.claim("a")).trace == f"00-{'1' * 32}-{'2' * 16}-01"
+    assert (await room.jobs.claim("a")).trace is None

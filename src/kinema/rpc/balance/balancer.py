@@ -173,6 +173,7 @@ class Balancer:
 
 def _state(member: Member, now: float) -> InstanceState:
     instance, health = member.instance, member.health
+    breaker = member.guards.breaker.snapshot()
     return InstanceState(
         service=instance.service,
         instance=instance.instance,
@@ -187,7 +188,10 @@ def _state(member: Member, now: float) -> InstanceState:
         ejected_seconds=max(0.0, member.ejected_until - now),
         ejections=member.ejections,
         avoided_seconds=max(0.0, member.avoided_until - now),
-        breaker=member.guards.breaker.state.value,
+        breaker=breaker.state.value,
+        breaker_calls=breaker.calls,
+        breaker_failures=breaker.failures,
+        breaker_slow=breaker.slow,
         limit=member.guards.limiter.limit,
     )
 

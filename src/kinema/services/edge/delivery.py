@@ -4,6 +4,8 @@ No task: the delivery goes on when its filling has more or its client has taken 
 reader holds is a view of a mapped file, at most one step of it in the socket's queue.
 """
 
+from collections.abc import Callable
+
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
@@ -19,7 +21,10 @@ _log = get_logger(__name__)
 
 
 class Delivery:
-    """Bytes `start` to `end` of a track for one exchange; `advance` begins it."""
+    """Bytes `start` to `end` of a track for one exchange; `advance` begins it.
+
+    `waited` hears how many seconds an answer that was no hit took to begin, and with which status.
+    """
 
     def __init__(
         self,
@@ -31,6 +36,7 @@ class Delivery:
         whole: bool,
         cache: SliceCache,
         clock: Clock,
+        waited: Callable[[float, int], None],
     ) -> None:
         self._exchange = exchange
         self._track = track
@@ -39,6 +45,8 @@ class Delivery:
         self._whole = whole
         self._cache = cache
         self._clock = clock
+        self._waited = waited
+        self._asked_at = clock.monotonic()
         self._piece: Slice | None = None
         self._view: memoryview | None = None
         self._filling: Filling | None = None
@@ -107,7 +115,10 @@ class Delivery:
 
     def _begin(self) -> None:
         self._started = True
-        self._cache.status.hits += self._cached == b"hit"
+        if self._cached == b"hit":
+            self._cache.status.hits += 1
+        else:
+            self._waited(self._clock.monotonic() - self._asked_at, 200)
         fields = self._track.fields(self._cached)
         if self._whole:
             self._exchange.start(200, fields, self._end)
@@ -132,6 +143,7 @@ class Delivery:
             _log.warning("an answer was cut off", reason=error.detail)
             self._exchange.abort()
         else:
+            self._waited(self._clock.monotonic() - self._asked_at, error.status)
             refuse(self._exchange, error)
 
     def _leave(self) -> None:

@@ -24,12 +24,14 @@ from kinema.core.errors import Forbidden, KinemaError, NotFound, PreconditionFai
 from kinema.core.keys import KeyRing
 from kinema.core.log import get_logger
 from kinema.core.media_token import unseal
+from kinema.core.metrics import Metrics
 from kinema.http import Exchange
 from kinema.model.encoding import decode_manifest
 from kinema.services.edge.answers import TrackAnswers, allow, refuse
 from kinema.services.edge.cache import SliceCache, Spawn
 from kinema.services.edge.delivery import Delivery
 from kinema.services.edge.filling import ParentFailed
+from kinema.services.edge.observing import SERVICE, EdgeRecords
 from kinema.services.edge.parent import BlobsParent, Parent
 from kinema.services.edge.requests import MediaPath, RangeNotSatisfiable, names_etag, parse_path
 from kinema.services.edge.slices import ManifestUnusable
@@ -68,13 +70,23 @@ class _Grant:
 class Edge:
     """The node. `handler` is given to `http.Server`; `close` gives everything up."""
 
-    def __init__(self, name: str, parent: Parent, cache: SliceCache, keys: KeyRing, clock: Clock, spawn: Spawn) -> None:
+    def __init__(
+        self,
+        name: str,
+        parent: Parent,
+        cache: SliceCache,
+        keys: KeyRing,
+        clock: Clock,
+        spawn: Spawn,
+        records: EdgeRecords,
+    ) -> None:
         self._name = name
         self._parent = parent
         self._cache = cache
         self._keys = keys
         self._clock = clock
         self._now = clock.now
+        self._records = records
         self._spawn = spawn
         self._grants: OrderedDict[str, _Grant] = OrderedDict()  # the first to leave is the oldest, which expires first
         self._versions: LRUCache[tuple[str, int], Tracks] = LRUCache(_VERSIONS)
@@ -137,7 +149,16 @@ class Edge:
             status.bytes_sent += end - start
             exchange.send(head, body)
             return
-        Delivery(exchange, track, start, end, whole=span is track.whole, cache=cache, clock=self._clock).advance()
+        Delivery(
+            exchange,
+            track,
+            start,
+            end,
+            whole=span is track.whole,
+            cache=cache,
+            clock=self._clock,
+            waited=self._records.waited,
+        ).advance()
 
     def _head(self, exchange: Exchange, track: TrackAnswers) -> None:
         if not self._condition(exchange, track):
@@ -256,6 +277,7 @@ def create_edge(
     blobs: Blobs | None = None,
     parent: Parent | None = None,
     spawn: Spawn = asyncio.create_task,
+    metrics: Metrics | None = None,
 ) -> Edge:
     """Make an edge called `name` ("edge-1") that keeps at most `capacity` bytes in `directory`, which it alone may use.
 
@@ -267,7 +289,7 @@ def create_edge(
             raise ValueError("an edge needs blobs or another parent")
         parent = BlobsParent(blobs)
     cache = SliceCache(directory, parent, capacity, open_files=_open_files(), spawn=spawn)
-    return Edge(name, parent, cache, keys, clock, spawn)
+    return Edge(name, parent, cache, keys, clock, spawn, EdgeRecords(metrics or Metrics(SERVICE), cache.status))
 
 
 def _open_files() -> int:

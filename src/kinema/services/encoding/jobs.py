@@ -12,6 +12,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import Conflict, Gone, NotFound
 from kinema.core.ids import new_id
@@ -47,6 +48,7 @@ class Work(msgspec.Struct, frozen=True):
     source: str | None
     playable: bool
     seconds: float
+    trace: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -80,6 +82,7 @@ async def queue_job(connection: AsyncConnection, upload_id: str, title_id: str, 
         "created_at": now,
         "changed_at": now,
         "seconds": 0.0,
+        "trace": _trace(),
     }
     await connection.execute(sa.insert(jobs).values(row))
     return job_id
@@ -191,6 +194,7 @@ class Jobs:
                     source=row.source,
                     playable=row.playable,
                     seconds=row.seconds,
+                    trace=row.trace,
                 )
 
         return None
@@ -266,6 +270,14 @@ class Jobs:
         latest = await connection.scalar(sa.select(sa.func.max(jobs.c.changed_at))) or 0.0
         changed = max(self._clock.now(), latest + 1e-6)
         await connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**values, changed_at=changed))
+
+
+def _trace() -> str | None:
+    """Return the traceparent of the request at hand, if there is one."""
+    context = tracing.current.get()
+    if context is None or not context.span_id:
+        return None
+    return tracing.header(context.trace_id, context.span_id, sampled=context.sampled).decode()
 
 
 def _require_ended(state: str) -> None:

@@ -7,6 +7,7 @@ after its files are stored; a worker that was killed finds the rows of its prede
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import msgspec
@@ -34,12 +35,19 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Ledger:
-    """Finished steps, in Sql and Blobs."""
+    """Finished steps, in Sql and Blobs. What is really done happens inside `timed(name)`."""
 
-    def __init__(self, sql: Sql, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self,
+        sql: Sql,
+        blobs: Blobs,
+        clock: Clock,
+        timed: Callable[[str], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._sql = sql
         self._blobs = blobs
         self._clock = clock
+        self._timed = timed
 
     async def once(
         self,
@@ -52,7 +60,8 @@ class Ledger:
         found = await self._find(step, result_type, needs)
         if found is not None:
             return found
-        result = await produce()
+        with self._timed(step.name):
+            result = await produce()
         row = {
             "step_key": step.key(),
             "name": step.name,

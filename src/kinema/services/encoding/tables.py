@@ -56,6 +56,7 @@ jobs = sa.Table(
     sa.Column("created_at", sa.Float, nullable=False),
     sa.Column("changed_at", sa.Float, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
+    sa.Column("trace", sa.String(60), nullable=True),  # traceparent of the request that completed the upload
     sa.Index("jobs_by_turn", "state", "playable", "job_id"),
 )
 

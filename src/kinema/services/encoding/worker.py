@@ -15,13 +15,16 @@ from pathlib import Path
 from kinema.core import log
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, StorageFull, Unavailable
+from kinema.core.metrics import Metrics
 from kinema.core.properties import Properties
+from kinema.core.spans import Spans
 from kinema.model.encoding import Track
 from kinema.services.encoding.estimate import Estimate
 from kinema.services.encoding.inspection import Facts, Unusable
 from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs, LeaseLost, Report, Work
 from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
+from kinema.services.encoding.observing import SERVICE, StepRecords
 from kinema.services.encoding.pipeline import Pipeline, audio_name, fetch
 from kinema.services.encoding.publisher import Announce, Publisher
 from kinema.services.encoding.scratch import Scratch
@@ -58,6 +61,7 @@ async def run_worker(
     threads: int = 0,
     properties: Properties | None = None,
     tools: Callable[[], Tools] = find_tools,
+    records: StepRecords | None = None,
 ) -> None:
     """Work on jobs until `stop` is set; the job at hand goes back to the queue then.
 
@@ -68,7 +72,8 @@ async def run_worker(
     properties = properties or Properties()
     await sql.migrate("encoding")
     found = await asyncio.to_thread(tools)
-    worker = Worker(instance, sql, blobs, clock, announce, scratch, threads, found)
+    records = records or StepRecords(Metrics(SERVICE), Spans(clock, SERVICE, instance), instance)
+    worker = Worker(instance, sql, blobs, clock, announce, scratch, threads, found, records)
     stopped = asyncio.create_task(stop.wait())
     own: Scratch | None = None
     clean = True
@@ -120,7 +125,9 @@ class Worker:
         scratch: Path,
         threads: int,
         tools: Tools,
+        records: StepRecords,
     ) -> None:
+        self._records = records
         self.jobs = Jobs(sql, clock)
         self._instance = instance
         self._sql = sql
@@ -129,11 +136,13 @@ class Worker:
         self._scratch = scratch
         self._threads = threads
         self._tools = tools
-        self._ledger = Ledger(sql, blobs, clock)
+        self._ledger = Ledger(sql, blobs, clock, records.step)
         self._publisher = Publisher(sql, blobs, clock, announce)
 
     async def work(self, work: Work) -> None:
-        """Do a claimed job and write how it ended. Cancelled, it gives the job back."""
+        """Do a claimed job and write how it ended. Cancelled, it gives the job back. Call it in a task of its own."""
+        record = self._records.job(work.trace)
+        log.bind(trace_id=record.trace_id)
         _logger.info("job", job=work.job_id, title_id=work.title_id, asset=work.asset)
         run = _Run(self._clock, work)
         doing = asyncio.create_task(self._encode(work, run))
@@ -148,6 +157,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(doing, beating, return_exceptions=True)
             await asyncio.shield(self._finish(work, run, doing, beating))
+            record.ended(work.job_id, failed=_failed(doing) or _failed(beating))
 
     async def _finish(self, work: Work, run: "_Run", doing: asyncio.Task[None], beating: asyncio.Task[None]) -> None:
         """Write the job's end: as it was decided by the work, else by the heartbeat, else it goes back to the queue."""
@@ -223,13 +233,14 @@ class Worker:
                 run.step = f"publishing {rung.name}"
                 await first_poster
                 tracks = (*sorted(made, key=lambda track: track.height * track.width), *await sounds)
-                await self._publisher.publish(
-                    work,
-                    tracks,
-                    facts.duration_seconds,
-                    partial(pipeline.poster, facts),
-                    complete=len(made) == len(rungs),
-                )
+                with self._records.step("publish"):
+                    await self._publisher.publish(
+                        work,
+                        tracks,
+                        facts.duration_seconds,
+                        partial(pipeline.poster, facts),
+                        complete=len(made) == len(rungs),
+                    )
                 run.published(rung)
                 await self.jobs.step_finished(work.job_id, self._instance, playable=True)
         finally:
@@ -241,7 +252,8 @@ class Worker:
         if work.source is not None:
             return work.source
         run.step = "joining the upload"
-        digest = await assemble(self._sql, self._blobs, work.upload_id)
+        with self._records.step("join"):
+            digest = await assemble(self._sql, self._blobs, work.upload_id)
         await self.jobs.step_finished(work.job_id, self._instance, source=digest)
         await drop_parts(self._sql, self._blobs, work.upload_id)
         return digest
@@ -305,6 +317,13 @@ class _Run:
     def _estimate(self) -> Estimate:
         assert self.estimate is not None
         return self.estimate
+
+
+def _failed(task: asyncio.Task[None]) -> bool:
+    """Whether a task ended with an error that is more than a wish to stop."""
+    if task.cancelled():
+        return False
+    return not isinstance(task.exception(), _Yielded | _Cancelled | None)
 
 
 async def _sounds(pipeline: Pipeline, facts: Facts) -> tuple[Track, ...]:

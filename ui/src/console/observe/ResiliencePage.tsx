@@ -25,7 +25,7 @@ export function ResiliencePage() {
 
 function Breakers({ data }: { data: Resilience }) {
   const rows = data.processes.flatMap(({ process, state }) => state.breakers.map((breaker) => ({ process, ...breaker })));
-  const worst = { open: 0, "half-open": 1, closed: 2 };
+  const worst = { "forced-open": 0, open: 1, "half-open": 2, "forced-closed": 3, closed: 4 };
   rows.sort((a, b) => worst[a.state] - worst[b.state] || a.service.localeCompare(b.service) || a.process.localeCompare(b.process));
   return (
     <Table caption="Circuit breakers" heads={["Caller", "Service", "Instance", "State", "Failed", "Slow", "Calls judged"]}>
