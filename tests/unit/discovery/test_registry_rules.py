@@ -431,7 +431,7 @@ def test_of_two_registries_that_disagree_the_later_decision_counts(clock, regist
     then = registry.now_ms()
     clock.advance(1)
     registry.override(KEY, OUT_OF_SERVICE)
-    registry.reconcile(KEY, UP, UNKNOWN, then)
+    assert not registry.reconcile(registry.entries.get(KEY), UP, UNKNOWN, then)
     assert registry.entries.get(KEY).status == OUT_OF_SERVICE
-    registry.reconcile(KEY, UP, UNKNOWN, registry.now_ms() + 1)
+    assert registry.reconcile(registry.entries.get(KEY), UP, UNKNOWN, registry.now_ms() + 1)
     assert registry.entries.get(KEY).status == UP

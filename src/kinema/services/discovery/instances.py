@@ -91,7 +91,7 @@ class InstanceRegistry:
             raise TooMany(
                 f"What all instances say has grown to {_MOST_FOREIGN_CHARACTERS} characters; let them say less."
             )
-        if replicated and self._has_left(key, info.last_dirty):
+        if replicated and self.has_left(key, info.last_dirty):
             return
         if before is not None and before.last_dirty > info.last_dirty:
             info = msgspec.structs.replace(before.info, status=before.status, last_dirty=before.last_dirty)
@@ -111,7 +111,7 @@ class InstanceRegistry:
         check_metadata(info.metadata)
         if replicated:
             info = msgspec.structs.replace(info, overridden_status=overridden)
-            if self._has_left(key, info.last_dirty):
+            if self.has_left(key, info.last_dirty):
                 return
             if before is not None and before.signed is not None and before.last_dirty > info.last_dirty:
                 return
@@ -182,18 +182,14 @@ class InstanceRegistry:
         if entry is not None and status != UNKNOWN:
             entry.override = status
 
-    def reconcile(self, key: Key, status: str, overridden: str, last_updated: int) -> None:
-        """Take over the status that a peer gave an instance later than we did, when both know the same registration."""
-        entry = self.entries.get(key)
-        if (
-            entry is None
-            or last_updated <= entry.last_updated
-            or (entry.status, entry.override) == (status, overridden)
-        ):
-            return
+    def reconcile(self, entry: Entry, status: str, overridden: str, last_updated: int) -> bool:
+        """Take over the status that a peer gave the same registration, if that was later. False: ours is the later one."""
+        if (last_updated, status, overridden) <= (entry.last_updated, entry.status, entry.override):
+            return False
         entry.override = overridden
         self.entries.set_status(entry, status)
         self._note(MODIFIED, entry, None)
+        return True
 
     # -- leaving --------------------------------------------------------------------------------------------------------
 
@@ -211,7 +207,8 @@ class InstanceRegistry:
         self._let_go(entry, None if replicated else CANCEL)
         return True
 
-    def _has_left(self, key: Key, last_dirty: int) -> bool:
+    def has_left(self, key: Key, last_dirty: int) -> bool:
+        """Return whether an instance has said farewell lately, in the life that this timestamp belongs to."""
         farewell = self._farewells.get(key)
         return farewell is not None and farewell.last_dirty >= last_dirty
 

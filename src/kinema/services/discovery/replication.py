@@ -5,7 +5,8 @@
     answer   404 to a heartbeat: the peer has forgotten the instance, register it there; 409: the peer knows it newer, take
              that over
     failure  the batch goes back to the front; what has waited longer than it is worth is dropped
-    sync     at the start, and after something was dropped: fetch all that the peer has, take over what is newer there
+    sync     at the start, and after something was dropped: fetch all that the peer has, take over what is newer there, offer
+             what is newer here
 
 A peer that does not answer costs nobody else anything. Source: Eureka's PeerEurekaNode, ReplicationTaskProcessor and
 PeerAwareInstanceRegistryImpl.syncUp.
@@ -28,7 +29,15 @@ from kinema.services.discovery import eureka_writing as writing
 from kinema.services.discovery.entries import Entry
 from kinema.services.discovery.eureka import take_over
 from kinema.services.discovery.eureka_reading import ItemAnswer, decompress, read_applications, read_batch_answer
-from kinema.services.discovery.instances import FAREWELL_SECONDS, HEARTBEAT, REGISTER, InstanceRegistry
+from kinema.services.discovery.instances import (
+    CANCEL,
+    DELETE_STATUS_OVERRIDE,
+    FAREWELL_SECONDS,
+    HEARTBEAT,
+    REGISTER,
+    STATUS_UPDATE,
+    InstanceRegistry,
+)
 from kinema.services.discovery.registrant import Registrant
 from kinema.services.discovery.status import UNKNOWN
 
@@ -110,9 +119,13 @@ class Peer:
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
             try:
-                self._take_over(info)
+                self._compare(info)
             except KinemaError as error:
                 _log.debug("not taken over from a peer", peer=self.address, instance=info.id, error=str(error))
+        theirs = {(info.app, info.id) for info in found}
+        for entry in self._registry.entries:
+            if entry.key not in theirs:
+                self.offer(REGISTER, entry)
         self._synced = True
         self._fine()
         _log.debug("synced with a peer", peer=self.address, instances=len(found))
@@ -161,10 +174,13 @@ class Peer:
         batch: list[_Action] = []
         while self._waiting and len(batch) < _BATCH:
             action = self._waiting.pop(next(iter(self._waiting)))
-            if action.until > now:
-                batch.append(action)
-            else:
+            if action.until <= now:
                 self._lost(1)
+            elif action.kind == CANCEL:
+                batch.append(action)
+            elif (entry := self._registry.entries.get(action.entry.key)) is not None:
+                action.entry = entry  # as it is now: what has been decided since must not be undone
+                batch.append(action)
         return batch
 
     def _put_back(self, batch: Iterable[_Action]) -> None:
@@ -185,13 +201,20 @@ class Peer:
             except KinemaError as error:
                 _log.debug("not taken over from a peer", peer=self.address, error=str(error))
 
-    def _take_over(self, info: Registrant) -> None:
-        """Take over one instance of the peer's list: as a registration unless we know the same one, then by its status."""
-        known = self._registry.entries.get((info.app, info.id))
-        if known is None or known.last_dirty < info.last_dirty:
-            take_over(self._registry, info, info.app, trusted=True)
-        elif known.last_dirty == info.last_dirty:
-            self._registry.reconcile(known.key, info.status, info.overridden_status, info.last_updated)
+    def _compare(self, info: Registrant) -> None:
+        """Take over one instance of the peer's list, or offer the peer what we know better."""
+        registry, key = self._registry, (info.app, info.id)
+        known = registry.entries.get(key)
+        if known is None and registry.has_left(key, info.last_dirty):
+            self.offer(CANCEL, Entry(info, None, 0.0, info.last_updated))
+        elif known is None or known.last_dirty < info.last_dirty:
+            take_over(registry, info, info.app, trusted=True)
+        elif known.last_dirty > info.last_dirty:
+            self.offer(REGISTER, known)
+        elif (known.status, known.override) != (info.status, info.overridden_status) and not registry.reconcile(
+            known, info.status, info.overridden_status, info.last_updated
+        ):
+            self.offer(DELETE_STATUS_OVERRIDE if known.override == UNKNOWN else STATUS_UPDATE, known)
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         return [self._badge.header(), (b"x-netflix-discovery-replication", b"true"), *self._authorization]

@@ -22,6 +22,7 @@ from kinema.services.discovery.remote_regions import RemoteRegion
 
 _STALE_SECONDS = 120.0
 _MOST = 2_000  # answers that are kept: whole lists, deltas, virtual addresses
+_MOST_BYTES = 256_000_000
 _THREAD_BYTES = 131_072  # compressing more would keep the event loop for milliseconds
 _LEVEL = 1
 _SLICE = 200  # entries that are written between two turns of the event loop, 3 ms
@@ -57,6 +58,7 @@ class Responses:
     def __init__(self, registry: InstanceRegistry) -> None:
         self._registry = registry
         self._answers: dict[tuple[str, str, str], Answer] = {}
+        self._bytes = 0
         self._applications: dict[tuple[str, str], tuple[int, float, bytes]] = {}
 
     async def everything(self, form: Format, regions: Sequence[RemoteRegion] = ()) -> Answer:
@@ -112,10 +114,11 @@ class Responses:
         return kept
 
     def _keep(self, key: tuple[str, str, str], version: tuple[int, ...], plain: bytes) -> Answer:
-        self._answers.pop(key, None)
+        before = self._answers.pop(key, None)
         answer = self._answers[key] = Answer(version, self._registry.time.now(), plain)
-        if len(self._answers) > _MOST:
-            del self._answers[next(iter(self._answers))]
+        self._bytes += len(plain) - (len(before.plain) if before is not None else 0)
+        while len(self._answers) > _MOST or (self._bytes > _MOST_BYTES and len(self._answers) > 1):
+            self._bytes -= len(self._answers.pop(next(iter(self._answers))).plain)
         return answer
 
     def _application(self, name: str, form: Format, regions: Sequence[RemoteRegion]) -> bytes:
