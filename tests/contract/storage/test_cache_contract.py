@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from kinema.core.clock import SystemClock
 from kinema.core.errors import BadInput, TooLarge, Unavailable
 from kinema.resilience.breaker import CircuitBreaker
+from kinema.storage.cache_loading import LoadingCache
 from kinema.storage.cache_zones import MAX_ZONED_VALUE_BYTES, Latch, ZonedCache, ZonesPolicy
 from kinema.storage.engines import open_cache
 from kinema.storage.ports import MAX_CACHE_KEYS, MAX_CACHE_VALUE_BYTES, Cache
@@ -167,6 +168,29 @@ async def test_callers_that_never_rest_do_not_starve_each_other(cache: Cache) ->
 
     await asyncio.gather(*(caller() for _ in range(50)))
     assert longest <= 150
+
+
+async def test_a_thousand_readers_of_one_missing_key_ask_once_and_load_once(cache: Cache) -> None:
+    loads = 0
+
+    async def load() -> bytes:
+        nonlocal loads
+        loads += 1
+        await asyncio.sleep(0)
+        return b"1"
+
+    await cache.delete("loading:a")
+    loading = LoadingCache(cache, "loading", SystemClock())
+    assert await asyncio.gather(*(loading.get_or_load("a", load, 60) for _ in range(1000))) == [b"1"] * 1000
+    assert loads == 1
+    async with asyncio.timeout(20):
+        while loading.snapshot().in_flight:  # noqa: ASYNC110 -- until it is stored
+            await asyncio.sleep(0.001)
+    other_process = LoadingCache(cache, "loading", SystemClock())
+    assert await asyncio.gather(*(other_process.get_or_load("a", load, 60) for _ in range(1000))) == [b"1"] * 1000
+    snapshot = other_process.snapshot()
+    assert (loads, snapshot.hits + snapshot.shared) == (1, 1000)
+    await other_process.close()
 
 
 async def test_cancelled_calls_leave_the_engine_usable_and_the_answers_in_step(cache: Cache) -> None:
