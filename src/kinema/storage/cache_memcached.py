@@ -122,7 +122,7 @@ def open_memcached(data_dir: Path, url: str) -> MemcachedCache:  # noqa: ARG001 
     except ValueError:  # the port is no number
         host = port = None
     if not host or port == 0 or parts.path.strip("/") or parts.query or parts.username:
-        raise BadInput(f"cache_url has {url[:80]!r}; write memcached://host:port.")
+        raise BadInput("cache_url of a memcached is not understood; write memcached://host:port, without a password.")
     return MemcachedCache(host, port or _PORT)
 
 
