@@ -1,18 +1,19 @@
 """Prioritised load shedding: when there is more to do than can be done, leave out what matters least, early and cheaply.
 
     pressure      the larger of the utilisation (requests under way / adaptive limit: above 1 beyond it) and the queue's part:
-                  from KNEE at the target of CoDel, rising by 0.4 with ten targets
+                  from KNEE at the target of CoDel, rising by 0.4 with ten targets, up to where CRITICAL begins: a wait is
+                  known late, so what it cuts swings, and that must not hit those who matter most
     the curve     a class is cut from its `begin` on, wholly from its `end` on: ((pressure - begin) / (end - begin)) ** 3
                   of its requests; cubic, so that a small excess costs nearly nobody anything and a large one acts at once
 
                                 begin   end
-                  BULK          0.60    0.80
-                  BEST_EFFORT   0.70    0.90
-                  DEGRADED      0.80    1.10
-                  CRITICAL      1.00    1.50
+                  BULK          0.60    0.70
+                  BEST_EFFORT   0.70    0.85
+                  DEGRADED      0.85    1.10
+                  CRITICAL      1.10    1.50
 
-So bulk work is gone before a prefetch suffers, and prefetches before a viewer notices; starts of plays are refused only when
-nothing else is left to cut. Classes and the cubic shape are those of Netflix's "Keeping Netflix Reliable Using Prioritized
+Each begins where the one before ends, so bulk work is gone before a prefetch suffers, prefetches before a viewer notices, and
+starts of plays are refused only when nothing else is left to cut. Classes and the cubic shape are those of Netflix's "Keeping Netflix Reliable Using Prioritized
 Load Shedding" (2020) and "Enhancing Netflix Reliability with Service-Level Prioritized Load Shedding" (2024).
 
 A refusal carries the shed marker: it was sent before any work, so whatever was asked may be asked again, elsewhere.
@@ -50,10 +51,10 @@ class Curve(NamedTuple):
 
 
 CURVES: dict[Priority, Curve] = {
-    Priority.CRITICAL: Curve(1.0, 1.5),
-    Priority.DEGRADED: Curve(0.8, 1.1),
-    Priority.BEST_EFFORT: Curve(0.7, 0.9),
-    Priority.BULK: Curve(KNEE, 0.8),
+    Priority.CRITICAL: Curve(1.1, 1.5),
+    Priority.DEGRADED: Curve(0.85, 1.1),
+    Priority.BEST_EFFORT: Curve(0.7, 0.85),
+    Priority.BULK: Curve(KNEE, 0.7),
 }
 
 
@@ -67,7 +68,7 @@ def cut(priority: Priority, pressure: float) -> float:
 
 def queue_pressure(excess: float) -> float:
     """Return the pressure that a standing queue of so many targets above the target means (`CoDel.excess`)."""
-    return KNEE + _QUEUE_WEIGHT * excess if excess > 0.0 else 0.0
+    return min(CURVES[Priority.CRITICAL].begin, KNEE + _QUEUE_WEIGHT * excess) if excess > 0.0 else 0.0
 
 
 class Shedder:

@@ -60,9 +60,9 @@ async def test_with_a_service_at_its_limit_what_matters_least_is_refused_before_
         service = await region.upstream("catalog", waiting.append)
         await region.upstream("playback", lambda exchange: exchange.reply(200, (), b"played"))
         token = bearer(await region.token("operator"))
-        crowd = Client(ClientLimits(connections=200))
+        crowd = Client(ClientLimits(connections=300))
         send = functools.partial(crowd.fetch, region.origin, "GET", "/v1/home", (token,))
-        requests = [asyncio.ensure_future(send()) for _ in range(180)]  # of the 200 it may have
+        requests = [asyncio.ensure_future(send()) for _ in range(250)]  # of the 300 it may have
         await until(lambda: len(waiting) >= 120)  # as many as there are connections
         bulk = (b"x-kinema-priority", b"bulk")
 

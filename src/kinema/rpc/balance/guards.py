@@ -17,19 +17,19 @@ from kinema.rpc.balance.outcome import Outcome
 
 _CLOSED = frozenset({State.CLOSED, State.FORCED_CLOSED})
 _FAILURES = frozenset({Outcome.FAILED, Outcome.TIMED_OUT, Outcome.REFUSED})
-_DROPPED = frozenset({Outcome.TIMED_OUT, Outcome.SHED})  # for lack of capacity
 
 
 class GuardLimits(msgspec.Struct, frozen=True, kw_only=True):
     """How each instance is guarded. Numbers are of calls under way at once from one process.
 
-    The limit begins at `first` and stays between `least` and `most`: the least is what the requests of a few pages need at
-    once, as a limit that has shrunk in a quiet hour must not refuse the first burst after it.
+    The limit begins at `first` and stays between `least` and `most`. It is there for an instance that hangs. One that is only
+    busy sheds by class (`kinema.resilience.shedding`), which a limit of its callers cannot; so the least is above what our
+    services let in at once, and an answer that was shed teaches the limit nothing.
     """
 
     breaker: BreakerConfig = BreakerConfig()
-    first: int = 200
-    least: int = 100
+    first: int = 300
+    least: int = 200
     most: int = 1000
     places: int = 1000
 
@@ -82,7 +82,7 @@ class Guards:
             self.breaker.failure(seconds or 0.0)
         else:
             self.breaker.release(seconds or 0.0)
-        if seconds is not None and outcome in _DROPPED:
+        if seconds is not None and outcome is Outcome.TIMED_OUT:
             self.limiter.release(seconds, dropped=True)
         elif seconds is not None:
             self.limiter.ignore()
