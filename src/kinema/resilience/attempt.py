@@ -9,12 +9,13 @@
 An attempt that the deadline cut off has timed out; one that was cancelled for any other reason says nothing about the callee.
 """
 
+import math
+
 from kinema.resilience.cut import Cut
 from kinema.resilience.deadline import Deadline
 from kinema.resilience.errors import BulkheadFull, CircuitOpen, LimitReached, RateLimited
-from kinema.resilience.gcra import Verdict
 from kinema.resilience.guards import Event, Guards
-from kinema.resilience.rate_limit import RateLimiter, RateLimits
+from kinema.resilience.rate_limit import RateLimiter
 from kinema.resilience.retry import Failure
 
 
@@ -34,7 +35,13 @@ class Attempt:
             deadline.check("the call")
         guards = self._guards
         if guards.rate is not None:
-            verdict = await self._take(guards.rate, deadline)
+            # Whoever must be asked elsewhere has no longer than the call.
+            rate = guards.rate
+            if isinstance(rate, RateLimiter):
+                verdict = rate.take_now(guards.name)
+            else:
+                with Cut(guards.clock, math.inf if deadline is None else deadline.remaining):
+                    verdict = await rate.take(guards.name)
             if not verdict.allowed:
                 guards.count(Event.RATE_LIMITED)
                 raise RateLimited(
@@ -64,16 +71,6 @@ class Attempt:
         self.begun = True
         guards.in_flight += 1
         self._began = guards.clock.monotonic()
-
-    async def _take(self, rate: RateLimits, deadline: Deadline | None) -> Verdict:
-        """Ask for the call's share of the rate; whoever must be asked elsewhere has no longer than the call."""
-        guards = self._guards
-        if isinstance(rate, RateLimiter):
-            return rate.take_now(guards.name)
-        if deadline is None:
-            return await rate.take(guards.name)
-        with Cut(guards.clock, deadline.remaining):
-            return await rate.take(guards.name)
 
     def leave(
         self, error: BaseException | None, failure: Failure | None, *, late: bool = False, lost: bool = False

@@ -6,6 +6,7 @@ loop's, where these are the injected clock's.
 """
 
 import asyncio
+import math
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,12 +15,12 @@ from kinema.core.errors import DeadlineExceeded
 
 
 class Cut:
-    """A context manager around what must end within `seconds` from entering it. Raises DeadlineExceeded."""
+    """A context manager around what must end within `seconds` (infinity: whenever it likes). Raises DeadlineExceeded."""
 
     __slots__ = ("_cancelling", "_clock", "_seconds", "_task", "_timer", "fired")
 
     _task: asyncio.Task[Any]
-    _timer: Timer
+    _timer: Timer | None
     _cancelling: int
 
     def __init__(self, clock: Clock, seconds: float) -> None:
@@ -36,12 +37,13 @@ class Cut:
         self._timer = self.arm()
         return self
 
-    def arm(self) -> Timer:
-        """Set the timer."""
-        return self._clock.call_later(self._seconds, self._fire)
+    def arm(self) -> Timer | None:
+        """Set the timer, if there is a time."""
+        return self._clock.call_later(self._seconds, self._fire) if self._seconds < math.inf else None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        self._timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         if self.fired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise DeadlineExceeded(
                 f"It took longer than the {self._seconds:.3g} s that were left; try again."

@@ -46,7 +46,7 @@ class Race(Cut, Generic[T]):
         self.copy: asyncio.Task[T] | None = None
         self.won = False
 
-    def arm(self) -> Timer:
+    def arm(self) -> Timer | None:
         """Set the timer for the second copy, unless the end comes first."""
         if self._delay < self._seconds:
             return self._clock.call_later(self._delay, self._late)

@@ -46,20 +46,21 @@ class Window(Protocol):
 class RollingSums:
     """Several counters over the last `seconds`, in so many buckets; `sums` holds them."""
 
-    __slots__ = ("_buckets", "_head", "_per_second", "_size", "sums")
+    __slots__ = ("_buckets", "_head", "_per_second", "_place", "_size", "sums")
 
     def __init__(self, width: int, seconds: float, buckets: int) -> None:
         self._size = buckets
         self._per_second = buckets / seconds
         self._buckets = [[0] * buckets for _ in range(width)]
-        self._head = 0
+        self._head = self._place = 0
         self.sums = [0] * width
 
     def add(self, now: float, which: int) -> None:
         """Count one more of this kind at `now`."""
-        if int(now * self._per_second) > self._head:
+        head = int(now * self._per_second)
+        if head > self._head:
             self.advance(now)
-        self._buckets[which][self._head % self._size] += 1
+        self._buckets[which][self._place] += 1
         self.sums[which] += 1
 
     def advance(self, now: float) -> None:
@@ -77,6 +78,7 @@ class RollingSums:
                 self.sums[which] -= buckets[position % self._size]
                 buckets[position % self._size] = 0
         self._head = head
+        self._place = head % self._size
 
     def clear(self) -> None:
         """Forget everything."""
@@ -110,12 +112,11 @@ class TimeWindow:
 
     def record(self, now: float, *, failed: bool, slow: bool) -> None:
         """Add a call that ended at `now`."""
-        rolling = self._rolling
-        rolling.add(now, 0)
+        self._rolling.add(now, 0)
         if failed:
-            rolling.add(now, 1)
+            self._rolling.add(now, 1)
         if slow:
-            rolling.add(now, 2)
+            self._rolling.add(now, 2)
 
     def advance(self, now: float) -> None:
         """Bring the sums up to `now`."""
