@@ -8,8 +8,8 @@ def one(name, port=1, started=0.0):
     return Instance("s", name, f"127.0.0.1:{port}", "home", "a", "0", {STARTED: str(started)})
 
 
-def answer(*instances, settled=True, left=()):
-    return Registry(version=1, instances=instances, settled=settled, left=left)
+def answer(*instances, settled=True, left=(), out=()):
+    return Registry(version=1, instances=instances, settled=settled, left=left, out_of_service=out)
 
 
 def names(merge):
@@ -67,3 +67,23 @@ def test_the_later_start_wins_whichever_registry_says_so():
         for registry in order:
             merge.heard(registry, answers[registry])
         assert [instance.address for instance in merge.instances()] == ["127.0.0.1:2"]
+
+
+def test_who_is_out_of_service_by_any_registrys_word_is_not_called():
+    merge = Merge()
+    merge.heard("one", answer(one("a"), one("b"), out=("s/a",)))
+    merge.heard("two", answer(one("a"), one("b")))
+    assert names(merge) == ["b"]
+    merge.heard("one", answer(one("a"), one("b")))
+    assert names(merge) == ["a", "b"]
+
+
+def test_who_was_out_of_service_stays_out_when_all_registries_are_gone_or_have_just_begun():
+    merge = Merge()
+    merge.heard("one", answer(one("a"), one("b"), out=("s/a",)))
+    merge.lost("one")
+    assert names(merge) == ["b"]
+    merge.heard("one", answer(one("b"), settled=False))
+    assert names(merge) == ["b"]
+    merge.heard("one", answer(one("a"), one("b"), settled=False))
+    assert names(merge) == ["a", "b"]
