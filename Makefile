@@ -102,6 +102,7 @@ bench: setup .venv/.develop
 	$(BIN)/python -m benchmarks.cache
 	$(BIN)/python -m benchmarks.registry
 	$(BIN)/python -m benchmarks.resilience
+	$(BIN)/python -m benchmarks.push_connections
 	$(BIN)/python -m benchmarks.first_play
 
 lock: .venv/.uv

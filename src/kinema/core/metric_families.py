@@ -67,6 +67,11 @@ FAMILIES: tuple[Family, ...] = (
     Family("kinema_cache_reads_total", "counter", ("namespace", "result"), "Reads through the region's cache."),
     Family("kinema_cache_loads_total", "counter", ("namespace", "outcome"), "Loads of what it did not have."),
     Family("kinema_cache_zone_calls_total", "counter", ("zone", "result"), "Keys asked of and written to its zones."),
+    Family("kinema_push_connections", "gauge", ("transport",), "Devices that listen at a gateway."),
+    Family("kinema_push_messages_total", "counter", ("result",), "Messages for devices: taken, or known already."),
+    Family("kinema_push_deliveries_total", "counter", (), "Devices that took a message, each time."),
+    Family("kinema_push_dropped_total", "counter", ("reason",), "Connections of devices that a gateway ended."),
+    Family("kinema_websocket_tunnels", "gauge", (), "WebSockets that pass through a gateway to a service."),
     Family("kinema_discovery_instances", "gauge", ("service",), "Live instances as this process knows them."),
     # Observability itself.
     Family("kinema_spans_total", "counter", ("outcome",), "Spans: recorded, and what became of them."),

@@ -101,7 +101,7 @@ async def test_a_client_that_does_not_read_is_dropped(tmp_path):
         await until(lambda: len(push.registry) == 1)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         for _ in range(200):
-            push._send(PushEvent("large", b'"%b"' % (b"x" * 65_536)), push.registry.all())
+            await push._send(PushEvent("large", b'"%b"' % (b"x" * 65_536)), push.registry.all())
             await asyncio.sleep(0)
         assert len(push.registry) == 0
         assert push.snapshot().dropped == {"slow": 1}

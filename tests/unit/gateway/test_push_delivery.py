@@ -264,3 +264,16 @@ async def test_sending_to_a_thousand_devices_keeps_the_gateway_answering(tmp_pat
         heard = await asyncio.gather(*(hear(device) for device in devices))
         assert {said["data"]["n"] for said in heard} == {0}
         await asyncio.gather(*(device.close() for device in devices))
+
+
+async def test_what_push_holds_and_has_done_is_shown_as_metrics(tmp_path):
+    async with gateways(tmp_path) as (region, (gateway,)):
+        token, key = await region.token("operator"), (b"idempotency-key", b"k")
+        async with gateway.socket(token), stream(gateway, token):
+            for _ in range(2):
+                await gateway.send(token, to_everybody(), key)
+            found = {(one.name, *one.labels): one.value for one in region.rpc.metrics.samples()}
+        assert found["kinema_push_connections", "sse"] == found["kinema_push_connections", "websocket"] == 1
+        assert found["kinema_push_messages_total", "taken"] == found["kinema_push_messages_total", "repeated"] == 1
+        assert found["kinema_push_deliveries_total",] == 2
+        assert found["kinema_websocket_tunnels",] == 0

@@ -48,8 +48,8 @@ class StreamDevice(Device):
         passage.start(200, _HEADERS, None, self._takes)
 
     def write(self, block: bytes) -> bool:
-        """Write to the stream; False: what was written before has not been read."""
-        if self._paused:
+        """Write to the stream; False: it has ended, or what was written before has not been read."""
+        if self._paused or self._passage.exchange.finished:
             return False
         self._paused = not self._passage.write(block)
         return True

@@ -33,6 +33,7 @@ from kinema.services.gateway.passage import Apply, Lane, Passage
 from kinema.services.gateway.proxy import Proxy
 from kinema.services.gateway.push import Push
 from kinema.services.gateway.push_delivery import Delivery
+from kinema.services.gateway.push_metrics import push_samples
 from kinema.services.gateway.push_registry import PushLimits
 from kinema.services.gateway.push_socket import Sockets
 from kinema.services.gateway.reloading import Reloading
@@ -279,13 +280,15 @@ def create_gateway(
     properties = properties or Properties()
     proxy = Proxy(rpc.client, rpc.balancer, rpc.budgets, clock)
     push = Push(rpc, sessions, clock, limits=push_limits)
+    websockets = WebSockets(proxy, sessions, clock)
+    rpc.metrics.source(lambda: push_samples(push.snapshot(), websockets.tunnels))
     return Gateway(
         name,
         parts,
         BuiltIn(parts, inbound, outbound),
         filters_dir,
         proxy,
-        WebSockets(proxy, sessions, clock),
+        websockets,
         push,
         Events(push, clock),
         Sockets(push, clock),

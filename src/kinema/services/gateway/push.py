@@ -31,6 +31,7 @@ from kinema.services.gateway.sessions import Sessions
 _POLL_SECONDS = 1.0
 _TURN_SECONDS = 1.0
 _LIFETIME_SECONDS = (1_440.0, 2_160.0)
+_TOLD_AT_ONCE = 200  # devices; about 4 ms
 _VERIFIED_A_TURN = 100
 _VERIFIED_AT_ONCE = 16
 _COMING_BACK_A_SECOND = 500
@@ -58,6 +59,7 @@ class Push:
         self._mailbox = Mailbox(clock)
         self._remembered = Remembered(clock)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Lock()
         self._verifying: asyncio.Task[None] | None = None
         self._closed = False
         self._messages = self._delivered = self._repeated = 0
@@ -98,7 +100,7 @@ class Push:
     def part(self, device: Device, after_ms: int) -> None:
         """Ask a device to come again, and end its connection."""
         if self.registry.remove(device):
-            self._dropped["moved on"] += 1
+            self._dropped["moved_on"] += 1
             device.part(after_ms)
 
     def retry_ms(self) -> int:
@@ -107,22 +109,23 @@ class Push:
 
     # -- for senders -------------------------------------------------------------------------------------------------
 
-    def deliver(self, handed: HandedMessage) -> Taken:
+    async def deliver(self, handed: HandedMessage) -> Taken:
         """Tell the devices here for which a message is; one that was here before has no effect and the same answer.
 
         Raises Conflict when its key was used with another message.
         """
-        before = self._remembered.find(handed)
-        if before is not None:
-            self._repeated += 1
-            return before
-        self._messages += 1
-        event = PushEvent(handed.message.type, bytes(handed.message.data), handed.message_id)
-        self._mailbox.keep(handed, event)
-        taken = Taken(handed.message_id, self._send(event, self.registry.of(handed.message.to)))
-        self._delivered += taken.devices
-        self._remembered.add(handed, taken)
-        return taken
+        async with self._turn:  # a repetition waits for the answer of the first
+            before = self._remembered.find(handed)
+            if before is not None:
+                self._repeated += 1
+                return before
+            self._messages += 1
+            event = PushEvent(handed.message.type, bytes(handed.message.data), handed.message_id)
+            self._mailbox.keep(handed, event)
+            taken = Taken(handed.message_id, await self._send(event, self.registry.of(handed.message.to)))
+            self._delivered += taken.devices
+            self._remembered.add(handed, taken)
+            return taken
 
     def snapshot(self) -> PushState:
         """Return what is held and was done."""
@@ -155,13 +158,16 @@ class Push:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _send(self, event: PushEvent, devices: list[Device]) -> int:
+    async def _send(self, event: PushEvent, devices: list[Device]) -> int:
+        """Write an event to devices, letting other work in between; return how many took it."""
         took = 0
-        for device in devices:
+        for number, device in enumerate(devices, 1):
             if device.send(event):
                 took += 1
             else:
                 self.drop(device, "slow")
+            if number % _TOLD_AT_ONCE == 0:
+                await asyncio.sleep(0)
         return took
 
     async def _follow(self) -> None:
@@ -169,7 +175,7 @@ class Push:
         while len(self.registry):
             for event, operators_only in await self._poll.changes(self.registry):
                 found = self.registry.all()
-                self._send(event, [one for one in found if one.role == "operator"] if operators_only else found)
+                await self._send(event, [one for one in found if one.role == "operator"] if operators_only else found)
             await self._clock.sleep(_POLL_SECONDS)
         self._poll.forget()
         for task in tuple(self._tasks):
@@ -201,7 +207,7 @@ class Push:
         try:
             who = (await self._sessions.verify(device.secret)).who
         except Unauthenticated:
-            self.drop(device, "signed out", unwanted=True)
+            self.drop(device, "signed_out", unwanted=True)
             return
         except KinemaError as error:
             _log.info("a session could not be verified", error=str(error))

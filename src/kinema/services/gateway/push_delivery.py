@@ -146,7 +146,7 @@ class Delivery:
             handed = _handed_decoder.decode(await exchange.body(4 * _LARGEST_BODY))
         except msgspec.DecodeError as error:
             raise BadInput(f"This is no message that another gateway hands on: {error}.") from error
-        reply(self._push.deliver(handed))
+        reply(await self._push.deliver(handed))
 
     async def send(self, message: PushMessage, account: str, key: bytes) -> PushReport:
         """Hand a message to every gateway. Raises Conflict when the key was used with another message."""
@@ -159,7 +159,7 @@ class Delivery:
             key=unique,
             digest=hashlib.sha256(msgspec.json.encode(message)).hexdigest(),
         )
-        taken = self._push.deliver(handed)
+        taken = await self._push.deliver(handed)
         handed = msgspec.structs.replace(handed, message_id=taken.message_id)
         others = [one for one in self._rpc.directory.instances(SERVICE) if one.instance != self._instance]
         answers = await asyncio.gather(*(self._hand(one, handed) for one in others))
