@@ -318,11 +318,12 @@ async def run_cell(placement: Placement) -> None:
 
     stop, last = Stop().listen(), Stop()
     _raise_descriptor_limit()
-    async with _parts(placement) as parts, _observed(parts), asyncio.TaskGroup() as group:
+    async with _parts(placement) as parts, _observed(parts) as resilience, asyncio.TaskGroup() as group:
         others: list[asyncio.Task[None]] = []
         # All are built before the first one listens: what listens must answer, and building keeps the loop busy.
         apps = {service: SERVICES[service](f"{service}-{placement.number}", parts) for service in placement.services}
         for service, app in apps.items():
+            resilience.add_shedder(service, app.state.shedder.snapshot)
             # The registry goes last, so that the others can sign off at it.
             is_registry = service == "discovery"
             serving = serve_app(service, app, placement, parts, last if is_registry else stop)

@@ -143,7 +143,8 @@ class Reporter:
 
     async def _keep_reporting(self) -> None:
         # Reports are about other work and no part of it: their own calls are counted and not recorded.
-        tracing.current.set(SpanContext(tracing.new_trace_id(), "", self._services[0], self._process, sampled=False))
+        own = self._spans.context()
+        tracing.current.set(SpanContext(tracing.new_trace_id(), "", own.service, own.instance, sampled=False))
         while True:
             try:
                 await self.report()

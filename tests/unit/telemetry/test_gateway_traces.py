@@ -98,8 +98,6 @@ async def test_no_instance_is_a_request_without_an_attempt(region):
 async def test_a_client_that_leaves_is_counted_as_nobody_s_error(region):
     held = []
     playback = await region.upstream("playback", held.append)
-    async with region.caller.stream(region.origin, "GET", "/healthz"):
-        pass
     call = region.caller.send(region.origin, "GET", PATH, (), Ignoring())
     await until(lambda: len(held) == 1)
     call.cancel()
@@ -132,6 +130,13 @@ async def test_what_the_gateway_asks_for_a_request_belongs_to_its_trace(tmp_path
         request_id = reply.headers.get(b"x-request-id").decode()
         assert {one[0] for one in calls} == {request_id}
         assert {one[10]["peer.service"] for one in calls} == {"members", "catalog"}
+
+
+async def test_questions_about_health_are_not_counted(region):
+    reply = await region.get("/healthz")
+    assert reply.status == 503  # there is nobody behind this gateway
+    assert reds(region, "gateway") == {}
+    assert region.spans.take() == []
 
 
 async def test_routes_that_an_operator_adds_are_counted_by_prefix(tmp_path):

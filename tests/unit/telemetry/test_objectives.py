@@ -1,5 +1,6 @@
 import re
 import subprocess
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,6 +16,8 @@ from kinema.observe.burn import SPANS, WINDOWS, budget_left, burn_rate, fires
 from kinema.observe.dashboards import DASHBOARDS
 from kinema.observe.objectives import Objective
 from kinema.observe.rules import duration, recorded, rules
+
+DEPLOY = Path(__file__).parents[3] / "deploy"
 
 
 def promtool(*arguments):
@@ -292,6 +295,12 @@ def test_dashboards_are_laid_out_as_grafana_wants(document):
     names = {variable["name"] for variable in document["templating"]["list"]}
     used = set(re.findall(r"\$\{?(\w+)", msgspec.json.encode(document).decode())) - {"__rate_interval"}
     assert used == names
+
+
+def test_what_is_deployed_is_what_is_generated():
+    assert (DEPLOY / "prometheus" / "kinema-slo.yaml").read_text() == rules(objectives.load())
+    for one in DASHBOARDS:
+        assert (DEPLOY / "grafana" / f"kinema-{one.name}.json").read_text() == dashboards.encode(one)
 
 
 def test_durations_are_written_as_prometheus_does():

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from kinema.core import log
+from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, StorageFull, Unavailable
 from kinema.core.metrics import Metrics
@@ -200,6 +201,7 @@ class Worker:
     async def _beat(self, work: Work, run: "_Run") -> None:
         """Renew the lease each second. Raises _Cancelled when the operator wants it, LeaseLost when it could not be renewed."""
         renewed = self._clock.monotonic()
+        tracing.current.set(None)  # a beat each second, for hours perhaps, is no part of the job's trace
         while True:
             await self._clock.sleep(HEARTBEAT_SECONDS)
             try:

@@ -20,14 +20,13 @@ if TYPE_CHECKING:
 SERVICE = "gateway"
 CLIENT_CLOSED = 499  # as nginx logs it
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
-_UNTRACED = frozenset({"pages", "health"})
 _MOST_INSTANCES = 1000
 
 
 class RouteRecords:
     """Where requests on a route are counted, and how they are called in traces. Routes of one prefix share their counters."""
 
-    __slots__ = ("answers", "attempts", "names", "other", "retries", "traced")
+    __slots__ = ("answers", "attempts", "names", "other", "retries", "silent", "traced")
 
     def __init__(self, route: Route, metrics: Metrics) -> None:
         prefix = "pages" if route.endpoint == "pages" else route.prefix
@@ -37,7 +36,10 @@ class RouteRecords:
         self.retries = metrics.counter("kinema_retries_total", service=SERVICE, peer=peer) if peer else Counter()
         self.names = {method: f"{method} {prefix}" for method in _METHODS}
         self.other = f"OTHER {prefix}"
-        self.traced = route.endpoint not in _UNTRACED
+        self.silent = (
+            route.endpoint == "health"
+        )  # asked many times a minute, by nobody who waits; 503 while a region starts
+        self.traced = route.endpoint != "pages"
 
 
 class Observing:
@@ -57,6 +59,8 @@ class Observing:
     def answered(self, passage: "Passage", status: int, seconds: float) -> None:
         """Record a request whose answer begins now, or whose client left before it (499)."""
         records = passage.lane.records
+        if records.silent:
+            return
         if status == CLIENT_CLOSED:
             status = 0
         if not passage.span_id or not records.traced:
