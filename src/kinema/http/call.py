@@ -181,7 +181,7 @@ def encode_request(
 
     `headers` that are bytes are lines of `encode_fields`, without Host. `starts` keeps what heads to this host begin with.
     """
-    framing = _framing(method, body, upgrade)
+    framing = _framing(method, body, upgrade) if body or upgrade or method in _WITH_BODY else b"\r\n"
     if not isinstance(headers, bytes):
         named = any(name == b"host" for name, _ in headers)
         return _start(method, target, host, named=named) + encode_fields(headers) + framing

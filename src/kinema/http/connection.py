@@ -249,14 +249,19 @@ class Connection(asyncio.Protocol):
 
     # -- for the exchange --------------------------------------------------------------------------------------------
 
-    def answer(self, exchange: Exchange, head: Head, body: Body) -> None:
+    def answer(self, exchange: Exchange, head: Head, body: Body, lines: bytes = b"") -> None:
         """Send a whole answer. Most of them keep an HTTP/1.1 connection whose request has arrived: little to decide."""
         size = len(body)
         if self._keep_alive and exchange.complete and head.plain and self.can_chunk:
             start = head.sized if head.length == size else head.size(size)
-            start += self._tails.keep_dated if head.dated else self._tails.keep
+            tail = self._tails.keep_dated if head.dated else self._tails.keep
+            if 0 < size <= JOIN_BYTES and body.__class__ is bytes and exchange.method != "HEAD":
+                self.transport.write(b"".join((start, lines, tail, body)))
+                self.response_done(exchange)
+                return
+            start = b"".join((start, lines, tail))
         else:
-            start = self.finish_head(exchange, head, size)
+            start = self.finish_head(exchange, head.extended(lines), size)
         if not size or exchange.method == "HEAD" or head.status == 304:
             self.transport.write(start)
         elif size <= JOIN_BYTES and type(body) is not memoryview:

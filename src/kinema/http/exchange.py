@@ -155,13 +155,16 @@ class Exchange:
         """Answer with a whole body; Content-Length is added. Header names are lower case."""
         self.send(encode_head(status, headers), body)
 
-    def send(self, head: Head, body: Body = b"") -> None:
-        """Answer with an encoded head and a whole body: the quickest way, for heads that are sent often."""
+    def send(self, head: Head, body: Body = b"", lines: bytes = b"") -> None:
+        """Answer with an encoded head and a whole body: the quickest way, for heads that are sent often.
+
+        `lines` are further fields that `encode_fields` has encoded before, none of them the date.
+        """
         if self._state:
             self._refuse_second_answer()
             return
         self._state = DONE
-        self._connection.answer(self, head, body)
+        self._connection.answer(self, head, body, lines)
 
     def start(self, status: int | Head, headers: Fields = (), length: int | None = None) -> None:
         """Begin a streamed answer of `length` bytes; None when that is not known (chunked, or ended by closing)."""

@@ -267,9 +267,12 @@ class Outbound(asyncio.Protocol):
     def _take_known(self, call: Call, known: KnownAnswer, body: bytes) -> None:
         """A whole answer behind a known head: what parsing it would lead to. The parser is at the start of an answer, and stays there."""
         self._heard = self._head_seen = self._finished = self._keep_alive = True
-        self._tell(call.sink.on_head, known.status, known.headers)
-        if body and self._fault is None and not call.done:
-            self._tell(call.deliver, body)
+        try:
+            call.sink.on_head(known.status, known.headers)
+            if body and not call.done:
+                call.deliver(body)
+        except Exception as error:  # noqa: BLE001 (as in _tell)
+            self._mistaken(error)
         if self._fault is not None:
             self._fail(self._fault)
         else:
@@ -294,8 +297,11 @@ class Outbound(asyncio.Protocol):
         try:
             callback(*arguments)
         except Exception as error:  # noqa: BLE001 (any mistake of the receiver ends its own call only)
-            _log.exception("the receiver of a response failed", origin=self._pool.origin)
-            self._fault = ResponseInvalid(f"The response of {self._pool.origin} could not be taken: {error}.")
+            self._mistaken(error)
+
+    def _mistaken(self, error: Exception) -> None:
+        _log.exception("the receiver of a response failed", origin=self._pool.origin)
+        self._fault = ResponseInvalid(f"The response of {self._pool.origin} could not be taken: {error}.")
 
     def _hand_over(self, headers: Headers, rest: bytes) -> None:
         """The origin has changed the protocol as it was asked to: leave the connection to a tunnel, and that to the caller."""
@@ -351,7 +357,8 @@ class Outbound(asyncio.Protocol):
         ):
             if call.method == "HEAD":
                 self._parser = httptools.HttpResponseParser(self)  # the old one still waits for the body
-            self.update_reading()
+            if not self._reading:
+                self.update_reading()
             self._pool.offer(self)
         else:
             self.transport.close()

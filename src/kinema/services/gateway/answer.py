@@ -100,14 +100,12 @@ class Answer:
         self.transforms.append(transform)
 
     def head(self) -> Head:
-        """Encode status, fields and lines. Raises ValueError for a field that would break the head apart."""
+        """Encode status and fields, without the lines. Raises ValueError for a field that would break the head apart."""
         if self._fields is not None or self._received is None:
-            return encode_head(self.status, self.fields, b"".join(self.lines))
+            return encode_head(self.status, self.fields)
         received = self._received
         kept = received.memo
         if kept.__class__ is not Head or kept.status != self.status:
             kept = received.memo = encode_head(self.status, end_to_end(received, _DROPPED))
         assert isinstance(kept, Head)
-        if self.body is not None and kept.length != len(self.body):
-            kept.size(len(self.body))
-        return kept.extended(b"".join(self.lines))
+        return kept

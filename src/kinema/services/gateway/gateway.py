@@ -46,21 +46,35 @@ from kinema.services.gateway.websocket import WebSockets
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _PUSH = "/v1/push"
+_MOST_KNOWN = 4096
+_LONGEST_KNOWN = 256  # characters of a target
 
 
 class Lanes:
     """Which requests take which way. Replaced as a whole when a filter changes; requests under way keep their lane."""
 
-    __slots__ = ("_closed", "_none", "_open", "_pages")
+    __slots__ = ("_closed", "_known", "_none", "_open", "_pages")
 
     def __init__(self, routes: Sequence[Route], lane: Callable[[Route, bool], Lane]) -> None:
         self._closed = {route.prefix: lane(route, False) for route in routes}
         self._open = {route.prefix: lane(route, True) for route in routes if route.open_methods}
         self._pages = lane(PAGES, True)
         self._none = lane(NOTHING, True)
+        self._known: dict[tuple[str, str], tuple[Lane, str]] = {}
 
-    def find(self, method: str, path: str) -> Lane:
-        """Return the lane of a request."""
+    def find(self, method: str, target: str) -> tuple[Lane, str]:
+        """Return the lane of a request and its path; for those that come again and again, by one look-up."""
+        found = self._known.get((method, target))
+        if found is None:
+            path = target.partition("?")[0]
+            found = self._find(method, path), path
+            if len(target) <= _LONGEST_KNOWN:
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[method, target] = found
+        return found
+
+    def _find(self, method: str, path: str) -> Lane:
         prefix = prefix_of(path)
         opened = self._open.get(prefix)
         if opened is not None and opened.route.is_open(method, path):
@@ -118,8 +132,7 @@ class Gateway:
 
     def handler(self, exchange: Exchange) -> None:
         """Take a request."""
-        path = exchange.target.partition("?")[0]
-        self._run(Passage(exchange, self._lanes.find(exchange.method, path), path))
+        self._run(Passage(exchange, *self._lanes.find(exchange.method, exchange.target)))
 
     async def start(self, *, watchdog: bool = False) -> None:
         """Read the pages and the operator's filters. `watchdog`: end this process when one of these blocks the loop."""

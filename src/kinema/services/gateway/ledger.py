@@ -32,12 +32,12 @@ class Ledger:
         self.observing = observing
         self.slow_seconds = slow_seconds
         self.warnings = Sparing(clock)
-        self._counts = dict.fromkeys(StatusCategory, 0)
+        self._counts = [0] * len(StatusCategory)
         self._cut = 0
 
     def settled(self, passage: "Passage", status: int) -> None:
         """The head of an answer is about to be sent (status 499: the client went away before that)."""
-        self._counts[passage.category] += 1
+        self._counts[passage.category.number] += 1
         seconds = self.now() - passage.begun
         self.observing.answered(passage, status, seconds)
         if seconds > self.slow_seconds:
@@ -45,12 +45,14 @@ class Ledger:
 
     def cut(self, category: StatusCategory) -> None:
         """An answer was cut off in the middle: its head had promised more."""
-        self._counts[category] += 1
+        self._counts[category.number] += 1
         self._cut += 1
 
     def snapshot(self) -> LedgerSnapshot:
         """Return the counts so far."""
-        return LedgerSnapshot({str(category): count for category, count in self._counts.items() if count}, self._cut)
+        return LedgerSnapshot(
+            {str(category): count for category in StatusCategory if (count := self._counts[category.number])}, self._cut
+        )
 
     def _tell_slow(self, passage: "Passage", status: int) -> None:
         left_out = self.warnings.left_out(("slow", passage.lane.route.prefix))

@@ -140,13 +140,13 @@ class Passage:
             if answer.body is not None:
                 self._send(answer)
                 return
-            self._settle(answer.status)
+            self.lane.ledger.settled(self, answer.status)
             if answer.transforms is not None:
                 self._streaming = Streaming(self.exchange, on_writable, self.cut)
                 self._streaming.begin(answer)
             else:
                 self.exchange.on_writable = on_writable
-                self.exchange.start(answer.head(), (), answer.length)
+                self.exchange.start(answer.head().extended(b"".join(answer.lines)), (), answer.length)
         except Exception as error:  # noqa: BLE001 (as above)
             self._broken(apply, error, answer.lines)
 
@@ -167,7 +167,7 @@ class Passage:
         """Answer 101 and leave HTTP, past the outbound filters. Raises BadInput as `Exchange.upgrade` does."""
         named = [*fields, (b"x-request-id", self.trace_id.encode())]
         tunnel = self.exchange.upgrade(encode_head(101, named, b"".join(self.lines)), protocol)
-        self._settle(101)
+        self.lane.ledger.settled(self, 101)
         return tunnel
 
     def refuse(self, error: BaseException) -> None:
@@ -200,7 +200,7 @@ class Passage:
         if begun:
             return
         self.category = StatusCategory.FAILURE_CLIENT_CANCELLED
-        self._settle(CLIENT_CLOSED)
+        self.lane.ledger.settled(self, CLIENT_CLOSED)
 
     # -- what happened when ------------------------------------------------------------------------------------------
 
@@ -218,12 +218,9 @@ class Passage:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _send(self, answer: Answer) -> None:
-        head = answer.head()
-        self._settle(answer.status)
-        self.exchange.send(head, answer.body or b"")
-
-    def _settle(self, status: int) -> None:
-        self.lane.ledger.settled(self, status)
+        head, lines = answer.head(), b"".join(answer.lines)
+        self.lane.ledger.settled(self, answer.status)
+        self.exchange.send(head, answer.body or b"", lines)
 
     def _later(
         self,
@@ -258,7 +255,7 @@ class Passage:
             at_work = None
             self.exchange.on_disconnect = before
             if streaming is not None and answer.body is None:
-                self._settle(answer.status)
+                self.lane.ledger.settled(self, answer.status)
                 streaming.begin(answer)
                 return
             self._send(answer)

@@ -77,50 +77,31 @@ class Relay:
 
     upgrade = b""
 
-    __slots__ = (
-        "_at_once",
-        "_began",
-        "_body_ended",
-        "_budget",
-        "_call",
-        "_first_began",
-        "_gathered",
-        "_headers",
-        "_instance",
-        "_lines",
-        "_made",
-        "_passage",
-        "_proxy",
-        "_replay",
-        "_seconds",
-        "_status",
-        "_timed",
-        "_timer",
-        "_tried",
-        "_uploads",
-    )
+    _tried: list[str] | None = None
+    _instance: Instance | None = None  # of the attempt that is under way
+    _made = 0
+    _timer: Timer | None = None  # until the next attempt
+    _first_began = 0.0
+    _began = 0.0
+    _seconds: float | None = None  # from the beginning of a timed attempt to the head of its answer
+    _call: Call | None = None
+    _status = 0
+    _headers: Headers | None = None
+    _gathered: list[bytes] | None = None
+    _replay: list[bytes] | None = None
+    _body_ended = False
 
     def __init__(self, proxy: Proxy, passage: Passage) -> None:
         route = passage.lane.route
         self._proxy = proxy
         self._passage = passage
         self._budget = proxy.budgets.of(route.service)
-        self._at_once = not route.streaming and _comes_at_once(passage)
+        self._at_once = not route.streaming and (passage.exchange.declared == 0 or _comes_at_once(passage))
         self._timed = self._at_once and route.seconds <= _LONGEST_TIMED_SECONDS
-        self._tried: list[str] | None = None
-        self._made = 0
-        self._timer: Timer | None = None  # until the next attempt
-        self._instance: Instance | None = None  # of the attempt that is under way
-        self._first_began = self._began = 0.0
-        self._seconds: float | None = None  # from the beginning of a timed attempt to the head of its answer
-        self._call: Call | None = None
-        self._status = 0
-        self._headers: Headers | None = None
         self._lines = b"".join(passage.outgoing)
-        self._gathered: list[bytes] | None = None
-        self._uploads = passage.exchange.has_body
-        self._replay: list[bytes] | None = [] if self._uploads else None
-        self._body_ended = False
+        self._uploads = passage.exchange.declared != 0
+        if self._uploads:
+            self._replay = []
 
     def begin(self) -> None:
         """Send the request to a first instance and let the client's body flow."""

@@ -5,6 +5,7 @@ has enough; who looks at a graph of errors wants to tell them apart. The names a
 """
 
 from enum import StrEnum
+from typing import Self
 
 from kinema.core.errors import DeadlineExceeded, KinemaError, NotFound, TooMany, Unavailable
 from kinema.http import ConnectFailed, ConnectionLost, PoolFull, ResponseInvalid, TimedOut
@@ -12,7 +13,16 @@ from kinema.resilience.errors import Refused
 
 
 class StatusCategory(StrEnum):
-    """SUCCESS or FAILURE, then who: the origin (a service), the client, or ourselves (local)."""
+    """SUCCESS or FAILURE, then who: the origin (a service), the client, or ourselves (local). `number` is its place in this list."""
+
+    number: int
+
+    def __new__(cls, value: str) -> Self:
+        """Number the members: an index costs a tenth of a look-up by an Enum, whose hash is computed in Python."""
+        one = str.__new__(cls, value)
+        one._value_ = value
+        one.number = len(cls.__members__)
+        return one
 
     SUCCESS = "SUCCESS"
     SUCCESS_NOT_FOUND = "SUCCESS_NOT_FOUND"

@@ -37,7 +37,7 @@ class Streaming:
         """Send the head, and let what was held flow."""
         self._answer = answer
         self._exchange.on_writable = self._writable
-        self._exchange.start(answer.head(), (), answer.length)
+        self._exchange.start(answer.head().extended(b"".join(answer.lines)), (), answer.length)
         if self._waiting or self._ended:
             self._schedule()
         elif self._on_writable is not None:

@@ -68,13 +68,14 @@ class Compression:
 
     def apply(self, passage: Passage, answer: Answer) -> Awaitable[None] | None:
         """Compress if client, type, size and service allow it."""
-        kind = answer.get(b"content-type")
-        compressible = kind is not None and self._compressible(kind)
-        choice = self._choice(passage.exchange.headers.get(b"accept-encoding"))
-        if not (compressible or choice.forced) or answer.status in {204, 206, 304} or answer.status < 200:
-            return None
+        accept = passage.exchange.headers.get(b"accept-encoding")
+        choice = self._choices.get(accept) or self._choice(accept)
         length = answer.length
         if length is not None and length < self._smallest and not (choice.forced and length):
+            return None
+        kind = answer.get(b"content-type")
+        compressible = kind is not None and self._compressible(kind)
+        if not (compressible or choice.forced) or answer.status in {204, 206, 304} or answer.status < 200:
             return None
         if any(answer.get(name) is not None for name in _UNTOUCHED) or _no_transform(answer):
             return None
@@ -116,11 +117,9 @@ class Compression:
         return packed
 
     def _choice(self, accept: bytes | None) -> Choice:
-        choice = self._choices.get(accept)
-        if choice is None:
-            if len(self._choices) >= _MOST_REMEMBERED:
-                self._choices.clear()
-            choice = self._choices[accept] = choose(accept, self._codings)
+        if len(self._choices) >= _MOST_REMEMBERED:
+            self._choices.clear()
+        choice = self._choices[accept] = choose(accept, self._codings)
         return choice
 
     def _compressible(self, kind: bytes) -> bool:

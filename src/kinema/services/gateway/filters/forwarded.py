@@ -47,19 +47,15 @@ class Forwarded:
             addresses = b", ".join(headers.get_all(b"x-forwarded-for")) or addresses
         passage.host = host
         passage.proto = proto
-        lines, passage.client = self._client(host, proto, addresses)
+        lines, passage.client = self._encoded.get((host, proto, addresses)) or self._client(host, proto, addresses)
         passage.outgoing = [reading.lines, lines]
 
     def _client(self, host: bytes, proto: bytes, addresses: bytes) -> tuple[bytes, str]:
         """Return the encoded fields, and the address that counts: the same ones for each request of a client."""
-        key = (host, proto, addresses)
-        found = self._encoded.get(key)
-        if found is None:
-            if len(self._encoded) >= _MOST_CLIENTS:
-                self._encoded.clear()
-            lines = encode_fields(
-                ((b"x-forwarded-host", host), (b"x-forwarded-proto", proto), (b"x-forwarded-for", addresses))
-            )
-            # The last one was added by the server in front of us; those before it are the client's own words.
-            found = self._encoded[key] = (lines, addresses.rpartition(b",")[2].strip().decode("latin-1"))
+        if len(self._encoded) >= _MOST_CLIENTS:
+            self._encoded.clear()
+        fields = ((b"x-forwarded-host", host), (b"x-forwarded-proto", proto), (b"x-forwarded-for", addresses))
+        # The last one was added by the server in front of us; those before it are the client's own words.
+        client = addresses.rpartition(b",")[2].strip().decode("latin-1")
+        found = self._encoded[host, proto, addresses] = (encode_fields(fields), client)
         return found

@@ -52,6 +52,9 @@ class _Limit:
         if self._shared is not None:
             return self._take_shared(self._shared, passage, key)
         left = int(self._limiter.left_after(key, passage.begun))
+        if left == self._last and left >= 0:
+            passage.lines.append(self._line)
+            return None
         self._tell(passage, left)
         if left < 0:
             raise self._refusal(self._limiter.take_now(key).retry_after)
