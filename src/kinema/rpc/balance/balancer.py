@@ -9,7 +9,7 @@
 that by exactly one `end`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from random import Random
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from kinema.http.headers import Headers
 from kinema.model.balance import BalancerState, InstanceState
 from kinema.model.discovery import Instance
 from kinema.resilience.errors import CircuitOpen, LimitReached
-from kinema.rpc.balance.guards import GuardLimits
+from kinema.rpc.balance.guards import GuardLimits, Guards
 from kinema.rpc.balance.member import NEVER, Member
 from kinema.rpc.balance.outcome import Outcome
 from kinema.rpc.balance.pool import Caller, Pool
@@ -137,6 +137,12 @@ class Balancer:
     def in_flight(self) -> int:
         """Requests that are under way."""
         return sum(pool.in_flight for pool in self._pools.values())
+
+    def guarded(self) -> Iterator[tuple[Instance, Guards]]:
+        """Yield every instance that this process has called, with what stands before it."""
+        for service in sorted(self._pools):
+            for member in self._pools[service].members.values():
+                yield member.instance, member.guards
 
     def snapshot(self) -> BalancerState:
         """Return what is known of every instance that this process has called."""

@@ -24,6 +24,7 @@ from kinema.services.gateway.config import GatewayConfig
 from kinema.services.gateway.events import Events
 from kinema.services.gateway.filters import INBOUND, OUTBOUND, BuiltIn, Filters, Parts
 from kinema.services.gateway.health import NEEDED, Health
+from kinema.services.gateway.hystrix_endpoint import HystrixEndpoint
 from kinema.services.gateway.installed import DEADLINE_SECONDS
 from kinema.services.gateway.ledger import Ledger
 from kinema.services.gateway.limits import BODY_LIMIT, TIMEOUT, RouteLimits
@@ -117,6 +118,7 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._watchdog: Watchdog | None = None
         self.ledger = ledger
+        self._hystrix = HystrixEndpoint(proxy.balancer, parts.clock)
         self._endpoints: dict[str, Apply] = {
             "proxy": proxy,
             "events": events,
@@ -124,6 +126,7 @@ class Gateway:
             "pages": pages,
             "health": self._answer_health,
             "filters": self._answer_filters,
+            "hystrix": self._hystrix,
             "nothing": _nothing,
         }
         self.reloading = Reloading(name, parts, built_in, filters_dir, parts.clock, self._take_up)
@@ -143,6 +146,7 @@ class Gateway:
 
     async def drain(self) -> None:
         """Send the devices that listen to another gateway; other requests go on."""
+        self._hystrix.close()
         await self._push.close()
 
     async def close(self) -> None:

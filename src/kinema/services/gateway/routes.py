@@ -73,6 +73,7 @@ ROUTES: tuple[Route, ...] = (
     Route(prefix="/v1/events", endpoint="events"),
     Route(prefix="/v1/push", endpoint="push"),
     Route(prefix="/v1/gateway", endpoint="filters"),
+    Route(prefix="/hystrix.stream", endpoint="hystrix"),
     Route(prefix="/healthz", endpoint="health", open_methods=_READ),
 )
 
