@@ -38,9 +38,9 @@ _CPU_SECONDS = 1.0  # over how long the use of the CPU is measured
 
 
 def admission(
-    service: str, instance: str, keys: KeyRing, clock: Clock, shedder: LoadShedder, unmarked: Priority
+    service: str, instance: str, keys: KeyRing, clock: Clock, shedder: LoadShedder
 ) -> Callable[[ASGIApp], ASGIApp]:
-    """Return the middleware of one service instance; `unmarked` is the class of a request that does not name one."""
+    """Return the middleware of one service instance."""
     delay = LoopDelay(clock, shedder.waited)
     load = _Load(clock, shedder)
 
@@ -54,7 +54,7 @@ def admission(
             deadline = headers.get(DEADLINE)
             allowance = None if deadline is None else parse_deadline(deadline)
             own = priority.priority_of(headers.get(_PRIORITY))
-            own = unmarked if own is None else own
+            own = Priority.DEGRADED if own is None else own
             delay.measure()
             if allowance is not None and not shedder.admit(own):
                 await _refuse(scope, send, shedder, service, load.value())

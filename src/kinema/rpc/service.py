@@ -29,7 +29,6 @@ from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, Unauthenticated, Unavailable
 from kinema.core.identity import Identity, Role
 from kinema.core.keys import KeyRing
-from kinema.core.priority import Priority
 from kinema.resilience.headers import MARKED, RETRIED, format_retry_after
 from kinema.resilience.shedding import LoadShedder
 from kinema.rpc.admission import admission
@@ -62,13 +61,12 @@ def create_app(
     on_shutdown: Sequence[LifespanHook] = (),
     ready: Callable[[], bool] = lambda: True,
     max_body_bytes: int = 1 << 20,
-    unmarked: Priority = Priority.DEGRADED,
 ) -> Litestar:
     """Return the app of one service instance.
 
     `provide` holds objects that handlers take by parameter name; `identity` is always one of them (on routes that are not
     public). `max_body_bytes` bounds a request's body; a handler may raise it for itself by `request_max_body_size`.
-    `unmarked` is the class of requests that do not name one. What was refused for want of room stands in `app.state.shedder`.
+    What was refused for want of room stands in `app.state.shedder`.
     """
     shedder = LoadShedder(clock)
 
@@ -96,7 +94,7 @@ def create_app(
             HTTPException: _answer_http_error,
             Exception: _answer_unexpected,
         },
-        middleware=[admission(service, instance, keys, clock, shedder, unmarked)],
+        middleware=[admission(service, instance, keys, clock, shedder)],
         state=State({"shedder": shedder}),
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),

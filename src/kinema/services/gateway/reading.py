@@ -5,6 +5,7 @@ scripts send most of the time; the result is kept on it. So nothing here may dep
 """
 
 from kinema.core import spans as tracing
+from kinema.core.faults import HEADER as FAULT
 from kinema.core.priority import HEADER as PRIORITY
 from kinema.core.priority import Priority, lowered, priority_of
 from kinema.http import Headers, encode_fields
@@ -13,6 +14,7 @@ from kinema.http.headers import HOP_BY_HOP
 COOKIE = b"kinema_session"
 _PASSPORT = b"x-kinema-passport"
 _PRIORITY = PRIORITY.encode()
+_FAULT = FAULT.encode()
 
 # Beside hop-by-hop fields: credentials, and what the gateway itself says about a request.
 _DROPPED = HOP_BY_HOP | {
@@ -34,10 +36,10 @@ class Reading:
     """`lines` are the fields that may pass to a service, encoded; `secret` is the credential (from a cookie if `by_cookie`).
 
     `trace` is what the client said of its trace, if anything valid; `passport` says whether a timeline is wanted;
-    `priority` is the class that the sender wishes, if any.
+    `priority` is the class that the sender wishes, if any, and `fault` a fault header that it brought, not looked at.
     """
 
-    __slots__ = ("by_cookie", "host", "lines", "passport", "priority", "secret", "trace")
+    __slots__ = ("by_cookie", "fault", "host", "lines", "passport", "priority", "secret", "trace")
 
     def __init__(self, headers: Headers) -> None:
         self.lines = encode_fields(_passed_on(headers))
@@ -45,6 +47,7 @@ class Reading:
         self.trace = _trace_of(headers)
         self.passport = _PASSPORT in headers
         self.priority = wished_priority(headers)
+        self.fault = headers.get(_FAULT)
         self.secret = bearer_of(headers)
         self.by_cookie = not self.secret
         if self.by_cookie:

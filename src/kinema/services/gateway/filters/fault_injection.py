@@ -1,12 +1,14 @@
-"""Faults on purpose, for a share of the requests: the sealed header that the fault points behind us look for (core/faults.py).
+"""Faults on purpose: the sealed header that the fault points on a request's way look for, here and behind us (core/faults.py).
 
-Off unless the operator configures a rule. A rule may want a header, so that only who sends it is hit, or name accounts.
+A request may bring a header that this region has sealed; a forged or old one is as if it were not there. Beside that the operator may
+configure rules, for a share of the requests. A rule may want a header, so that only who sends it is hit, or name accounts.
 """
 
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
 
 from kinema.core import faults
+from kinema.core.errors import Forbidden
 from kinema.http import encode_fields
 from kinema.services.gateway.config import FaultRule
 from kinema.services.gateway.passage import Passage
@@ -24,7 +26,7 @@ class _Rule:
         self.config = config
         self._parts = parts
         self._header = config.header.lower().encode()
-        self._line = b""
+        self._carried = faults.Carried((), b"")
         self._sealed_at = float("-inf")
 
     def wants(self, passage: Passage, draw: float) -> bool:
@@ -36,37 +38,50 @@ class _Rule:
             return False
         return draw * 100.0 < config.percent
 
-    def line(self) -> bytes:
-        """Return the encoded header, sealed anew when half of its time is over."""
+    def carried(self) -> faults.Carried:
+        """Return the faults, sealed anew when half of their time is over."""
         clock = self._parts.clock
         now = clock.monotonic()
         if now - self._sealed_at > _SEALED_SECONDS / 2:
             sealed = faults.seal(self.config.faults, self._parts.keys, clock.now(), _SEALED_SECONDS)
-            self._line = encode_fields(((_HEADER, sealed.encode()),))
+            self._carried = faults.Carried(self.config.faults, sealed.encode())
             self._sealed_at = now
-        return self._line
+        return self._carried
 
 
 class FaultInjection:
-    """Adds the header of the first rule that hits a request."""
+    """Sets `passage.faults`: those that the request brought, else those of the first rule that hits it."""
 
     order: ClassVar[int] = 80
     section: ClassVar[str] = "fault"
 
     def __init__(self, parts: "Parts", random: Random | None = None) -> None:
         self._random = random or Random()  # noqa: S311 (draws a sample, guards nothing)
+        self._parts = parts
         self._rules: dict[str, list[_Rule]] = {}
         for config in parts.config.fault:
             self._rules.setdefault(config.prefix, []).append(_Rule(config, parts))
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
-        """Routes with a rule."""
+        """All that is handed on to a service."""
         del opened
-        return route.prefix in self._rules and route.endpoint == "proxy"
+        return route.endpoint == "proxy"
 
     def apply(self, passage: Passage) -> None:
         """Hit, or leave alone."""
-        for rule in self._rules[passage.lane.route.prefix]:
-            if rule.wants(passage, self._random.random()):
-                passage.outgoing.append(rule.line())
-                return
+        brought = passage.reading.fault
+        carried = None if brought is None else self._unsealed(brought)
+        if carried is None and self._rules:
+            for rule in self._rules.get(passage.lane.route.prefix, ()):
+                if rule.wants(passage, self._random.random()):
+                    carried = rule.carried()
+                    break
+        if carried is not None:
+            passage.faults = carried
+            passage.outgoing.append(encode_fields(((_HEADER, carried.sealed),)))
+
+    def _unsealed(self, brought: bytes) -> faults.Carried | None:
+        try:
+            return faults.unseal(brought.decode("latin-1"), self._parts.keys, self._parts.clock.now())
+        except Forbidden:
+            return None
