@@ -416,6 +416,15 @@ async def sign_in(call, one=None):
     )
 
 
+@pytest.mark.parametrize(
+    "one",
+    [ours(port=70_000), ours(text="\x00"), ours(text="x" * 40_000), msgspec.structs.replace(ours(), address="\x01:1")],
+)
+async def test_one_of_ours_that_would_hurt_others_is_refused_too(call, one):
+    assert (await sign_in(call, one)).status_code in {400, 413}
+    assert (await call.applications())["application"] == []
+
+
 async def our_view(call):
     answer = await call("GET", "/v1/registry", **call.as_role("service"))
     return msgspec.json.decode(answer.content, type=Registry)

@@ -28,7 +28,7 @@ from kinema.services.discovery.changes import Changes
 from kinema.services.discovery.entries import ADDED, DELETED, MODIFIED, Entries, Entry, Key
 from kinema.services.discovery.lease_time import LeaseTime
 from kinema.services.discovery.preservation import Judgement, Renewals, judge
-from kinema.services.discovery.registrant import Registrant, check_metadata
+from kinema.services.discovery.registrant import Registrant, check_metadata, check_registrant
 from kinema.services.discovery.signed import GROUP, LEASE_SECONDS, registrant_of, with_metadata
 from kinema.services.discovery.status import UNKNOWN, UP, effective
 
@@ -108,7 +108,7 @@ class InstanceRegistry:
         if before is None and len(self.entries.signed) >= _MOST_SIGNED:
             raise TooMany(f"The registry holds {_MOST_SIGNED} instances; stop some before {key[1]} can register.")
         info = registrant_of(instance, self._lease, self.now_ms())
-        check_metadata(info.metadata)
+        check_registrant(info, key[0], self.now_ms())
         if replicated:
             info = msgspec.structs.replace(info, overridden_status=overridden)
             if self.has_left(key, info.last_dirty):

@@ -76,7 +76,7 @@ class Request:
 
     def __init__(self, scope: HTTPScope, receive: Receive) -> None:
         self.scope = scope
-        self.method = str(scope["method"])
+        self.method: str = scope["method"]
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         raw: bytes = scope.get("raw_path") or scope["path"].encode()
         self.segments = _segments(raw)
