@@ -4,7 +4,7 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.configuration.test_configuration import given as said
@@ -16,7 +16,7 @@ ends = st.none() | st.integers(1, 30)
 steps = st.one_of(
     st.tuples(st.just("set"), st.sampled_from(SCOPES), st.sampled_from([100, 100, 10, 50]), levels, ends),
     st.tuples(st.just("unset"), st.sampled_from(SCOPES), st.booleans()),
-    st.tuples(st.just("roll back"), st.integers(0, 20)),
+    st.tuples(st.just("roll back"), st.integers(0, 5)),
     st.tuples(st.just("wait"), st.integers(1, 20)),
 )
 
@@ -72,10 +72,10 @@ async def play(history):
                             model.become(key(scope, canary), None)
                     case "roll back", number:
                         model.end()
+                        number = number % len(model.lines) if model.lines else 0
                         answer = await room.roll_back(number + 1)
-                        if number >= len(model.lines):
-                            # What ended since is written down when somebody asks; the line may be there by now.
-                            assert answer.status_code in {200, 404}
+                        if not model.lines:
+                            assert answer.status_code == 404
                             continue
                         assert answer.status_code == 200, answer.text
                         name, before, _ = model.lines[number]
@@ -99,7 +99,7 @@ async def agree(room, model):
     assert held == {name: kept[:2] for name, kept in model.held.items()}
 
 
-@settings(max_examples=8, deadline=None, database=None, derandomize=True)
-@given(st.lists(steps, min_size=4, max_size=14))
+@settings(max_examples=8, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
+@given(st.lists(steps, min_size=8, max_size=20))
 def test_any_history_of_changes_is_kept_and_can_be_gone_back_in(history):
     asyncio.run(play(history))
