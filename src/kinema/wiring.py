@@ -544,6 +544,7 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
     from kinema.rpc.client import Rpc
     from kinema.rpc.directory import Directory
     from kinema.rpc.property_feed import PropertyFeed
+    from kinema.rpc.tuning import follow as follow_calls
 
     data_dir = Path(placement.data_dir)
     chosen = settings.load(data_dir)
@@ -557,6 +558,7 @@ async def _parts(placement: Placement) -> AsyncIterator[Parts]:
     directory = Directory(placement.registries, client, keys, clock, placement.process)
     first = {"service": placement.services[0], "instance": instances[0]} if instances else {}
     rpc = Rpc(directory, client, keys, clock, placement.process, metrics, spans, **first, zone=chosen.zone)
+    follow_calls(properties, rpc.balancer, rpc.budgets)
     parts = Parts(placement, data_dir, chosen, keys, clock, client, directory, rpc, metrics, spans, properties)
     await directory.start()
     await feed.start(rpc)

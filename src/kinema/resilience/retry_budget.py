@@ -30,12 +30,16 @@ class RetryBudget:
         if self._tokens < self._most:
             self._tokens += self._ratio
 
+    def allow(self, ratio: float, per_second: float) -> None:
+        """Go by other figures from now on; the tokens that are there stay."""
+        self._refill()
+        self._ratio = ratio
+        self._per_second = per_second
+
     @property
     def left(self) -> int:
         """Whole tokens that may be taken now."""
-        now = self._clock.monotonic()
-        self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_second)
-        self._refilled_at = now
+        self._refill()
         return int(self._tokens)
 
     def take(self) -> bool:
@@ -44,3 +48,8 @@ class RetryBudget:
             return False
         self._tokens -= 1.0
         return True
+
+    def _refill(self) -> None:
+        now = self._clock.monotonic()
+        self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_second)
+        self._refilled_at = now

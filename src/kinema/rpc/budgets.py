@@ -10,10 +10,19 @@ class Budgets:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._by_service: dict[str, RetryBudget] = {}
+        self._allowed: tuple[float, float] | None = None
 
     def of(self, service: str) -> RetryBudget:
         """Return the budget for calls to this service; names come from our own code, so they are few."""
         found = self._by_service.get(service)
         if found is None:
             found = self._by_service[service] = RetryBudget(self._clock)
+            if self._allowed is not None:
+                found.allow(*self._allowed)
         return found
+
+    def allow(self, ratio: float, per_second: float) -> None:
+        """Fill every budget by these figures from now on."""
+        self._allowed = ratio, per_second
+        for budget in self._by_service.values():
+            budget.allow(ratio, per_second)

@@ -13,11 +13,14 @@ from collections.abc import Collection, Iterator, Sequence
 from random import Random
 from typing import Protocol
 
+import msgspec
+
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, Unavailable
 from kinema.http.headers import Headers
 from kinema.model.balance import BalancerState, InstanceState
 from kinema.model.discovery import Instance
+from kinema.resilience.breaker import BreakerConfig, State
 from kinema.resilience.errors import CircuitOpen, LimitReached
 from kinema.rpc.balance.guards import GuardLimits, Guards
 from kinema.rpc.balance.member import NEVER, Member
@@ -57,6 +60,7 @@ class Balancer:
         self._service = service
         self._caller = Caller(zone, instance, ())
         self._limits = limits or GuardLimits()
+        self._held: dict[str, State] = {}
         self._pools: dict[str, Pool] = {}
 
     def pick(self, service: str, tried: Collection[str] = ()) -> Instance | None:
@@ -123,6 +127,13 @@ class Balancer:
         elif outcome is not Outcome.ABANDONED:
             self._went_wrong(pool, member, outcome)
 
+    def order(self, config: BreakerConfig, *, held_open: Collection[str], held_closed: Collection[str]) -> None:
+        """Have the breakers go by these figures from now on, and hold those of some services open or closed."""
+        self._limits = msgspec.structs.replace(self._limits, breaker=config)
+        self._held = dict.fromkeys(held_closed, State.FORCED_CLOSED) | dict.fromkeys(held_open, State.FORCED_OPEN)
+        for service, pool in self._pools.items():
+            pool.order(self._limits, self._held.get(service))
+
     def count(self, service: str) -> int:
         """Return how many instances of a service there are, as of the last pick."""
         pool = self._pools.get(service)
@@ -155,7 +166,7 @@ class Balancer:
     def _renewed(self, service: str, found: Sequence[Instance], now: float) -> Pool:
         pool = self._pools.get(service)
         if pool is None:
-            pool = self._pools[service] = Pool(self._clock, self._limits)
+            pool = self._pools[service] = Pool(self._clock, self._limits, self._held.get(service))
         pool.renew(found, now)
         return pool
 

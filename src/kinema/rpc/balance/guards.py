@@ -87,6 +87,16 @@ class Guards:
         elif seconds is not None:
             self.limiter.ignore()
 
+    def order(self, config: BreakerConfig, held: State | None) -> None:
+        """Have the breaker go by these figures, and hold it in this forced state; None: it decides by itself."""
+        self.breaker.reconfigure(config)
+        if held is State.FORCED_OPEN:
+            self.breaker.force_open()
+        elif held is State.FORCED_CLOSED:
+            self.breaker.force_closed()
+        else:
+            self.breaker.automatic()
+
     def _breaker_changed(self, old: State, new: State) -> None:
         del old
         self.closed = new in _CLOSED

@@ -12,6 +12,7 @@ from itertools import accumulate
 
 from kinema.core.clock import Clock
 from kinema.model.discovery import Instance
+from kinema.resilience.breaker import State
 from kinema.rpc.balance import outliers, slow_start, subset, zones
 from kinema.rpc.balance.choice_of_two import choose
 from kinema.rpc.balance.guards import GuardLimits, Guards
@@ -39,7 +40,7 @@ class Caller:
 class Pool:
     """Members of one service. `found` is the list of the directory that they were made from."""
 
-    def __init__(self, clock: Clock, limits: GuardLimits) -> None:
+    def __init__(self, clock: Clock, limits: GuardLimits, held: State | None = None) -> None:
         self.found: Sequence[Instance] = ()
         self.members: dict[str, Member] = {}
         self.due = NEVER
@@ -47,6 +48,7 @@ class Pool:
         self._limits_sum = 0
         self._clock = clock
         self._limits = limits
+        self._held = held
         self._everybody: tuple[Member, ...] = ()
         self._near: tuple[Member, ...] = ()
         self._lanes: tuple[tuple[float, tuple[Member, ...]], ...] = ()
@@ -69,11 +71,20 @@ class Pool:
                 members[one.address] = known
             else:
                 guards = Guards(self._clock, self._limits, self.hurry)
+                guards.order(self._limits.breaker, self._held)
                 members[one.address] = Member(one, guards, _born(one, now, wall, first=first), now)
         self.found = found
         self.members = members
         self.in_flight = sum(one.in_flight for one in members.values())
         self._peers = None
+        self.hurry()
+
+    def order(self, limits: GuardLimits, held: State | None) -> None:
+        """Have every breaker go by these figures, and hold all of them in this forced state."""
+        self._limits = limits
+        self._held = held
+        for one in self.members.values():
+            one.guards.order(limits.breaker, held)
         self.hurry()
 
     def member(self, instance: Instance) -> Member | None:

@@ -13,6 +13,7 @@ from kinema.core.properties import Property
 
 MODULES = (
     "kinema.core.log_level",
+    "kinema.rpc.tuning",
     "kinema.services.discovery.preservation",
     "kinema.services.encoding.jobs",
     "kinema.services.gateway.limits",
