@@ -56,8 +56,10 @@ class Parts(Struct, kw_only=True):
 
     def seconds(self, deadline: Deadline | None) -> float:
         """Return how long an attempt may take that begins now; infinity when nothing bounds it."""
-        attempt = math.inf if self.retry is None or self.retry.attempt_seconds is None else self.retry.attempt_seconds
-        return attempt if deadline is None else min(attempt, deadline.remaining)
+        left = math.inf if deadline is None else deadline.remaining
+        if self.retry is None or self.retry.attempt_seconds is None:
+            return left
+        return min(left, self.retry.attempt_seconds)
 
     def is_good(self, result: Any) -> bool:
         """Say whether an answer is one, and not a failure."""

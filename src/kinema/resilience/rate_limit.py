@@ -77,12 +77,12 @@ class RateLimiter:
     def _forget(self, now: float) -> None:
         arrivals = self._arrivals
         for _ in range(2):
+            if len(arrivals) == 1:
+                return
             first = next(iter(arrivals))
             if len(arrivals) <= self._most_keys and arrivals[first] > now:
                 return
             del arrivals[first]
-            if not arrivals:
-                return
 
 
 def check_key(key: str, cost: int) -> None:
