@@ -73,6 +73,11 @@ async def test_an_upload_through_the_page_appears_without_a_reload_and_plays(pag
     await page.get_by_test_id("upload-start").click()
     card = title_card(home, 'A "dropped" film')
     await card.wait_for(timeout=60_000)
+    notice = home.get_by_test_id("title-notice")  # a quiet word about it, the same on every page
+    await notice.get_by_role("link", name='A "dropped" film').wait_for(timeout=20_000)
+    assert await axe_violations(home) == []
+    await notice.get_by_role("button").click()
+    await notice.wait_for(state="detached", timeout=10_000)
     await card.click()
     await play(home)
     await wait_for_time(home, 2, 30)
