@@ -53,7 +53,7 @@ class PropertyRefused(BadInput):
 
 
 class Check(msgspec.Struct, frozen=True):
-    """A condition on values. `allowed` completes "allowed is ..." (of texts) or "allowed is a number, ...".
+    """A condition on values. `allowed` completes "allowed is ..." of texts, "... a number, ...", "... a list, each ...".
 
     `choices` are all values, when they can be listed.
     """
@@ -65,12 +65,12 @@ class Check(msgspec.Struct, frozen=True):
 
 def between(low: float, high: float) -> Check:
     """Accept numbers from `low` to `high`, both included."""
-    return Check(f"from {low:g} to {high:g}", lambda value: low <= value <= high)
+    return Check(f"from {_plain(low)} to {_plain(high)}", lambda value: low <= value <= high)
 
 
 def at_least(low: float) -> Check:
     """Accept numbers from `low` on."""
-    return Check(f"at least {low:g}", lambda value: low <= value)
+    return Check(f"at least {_plain(low)}", lambda value: low <= value)
 
 
 def one_of(*choices: str) -> Check:
@@ -80,6 +80,10 @@ def one_of(*choices: str) -> Check:
     return Check(
         f"one of {shown}", lambda value: known.issuperset((value,) if isinstance(value, str) else value), choices
     )
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if number == int(number) else str(number)
 
 
 class Property(msgspec.Struct, Generic[T], frozen=True):

@@ -34,7 +34,7 @@ HELD_OPEN = Property[tuple[str, ...]](
     (),
     "Services that nobody calls until further notice.",
     Check(
-        "names of services other than members and configuration, without which nobody could take it back",
+        "a service other than members and configuration, without which nobody could take it back",
         _NEEDED.isdisjoint,
     ),
 )

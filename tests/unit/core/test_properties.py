@@ -130,6 +130,11 @@ def test_the_sentence_names_property_value_and_what_is_allowed():
     ]
 
 
+def test_limits_are_said_in_full():
+    checks = (between(0, 1 << 30), between(0.5, 10.0), at_least(-1))
+    assert [one.allowed for one in checks] == ["from 0 to 1073741824", "from 0.5 to 10", "at least -1"]
+
+
 @given(st.sampled_from(ALL), st.text(max_size=30) | st.sampled_from(["nan", "inf", "-1", "1e400", "١٢", "1_0"]))
 def test_whatever_a_text_is_it_is_a_value_or_refused(wanted, text):
     try:

@@ -46,6 +46,7 @@ def test_a_service_is_cut_off_and_let_through_again(tuned):
     override((tuning.HELD_OPEN, ("s",)))
     assert balancer.pick("s") is None
     assert isinstance(balancer.refusal("s"), CircuitOpen)
+    assert "An operator keeps s from being called" in str(balancer.refusal("s"))
     balancer._source.found = tuple(balancer._source.found)  # a new list with new members changes nothing
     assert balancer.pick("s") is None
     override()

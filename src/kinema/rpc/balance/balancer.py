@@ -86,6 +86,8 @@ class Balancer:
             return Unavailable(f"No instance of {service} is running; look at `kinema status` and try again.")
         if any(one.guards.lets for one in left):
             return LimitReached(f"Every instance of {service} has as much to do as it can; try again in a moment.")
+        if self._held.get(service) is State.FORCED_OPEN:
+            return CircuitOpen(f"An operator keeps {service} from being called for now; try again later.")
         seconds = pool.shut_seconds
         return CircuitOpen(
             f"The last calls to {service} failed, so it is left alone for a moment; try again in a few seconds.",

@@ -68,7 +68,7 @@ MOVE_ADDRESSES: Property[tuple[str, ...]] = Property(
     "gateway.move_addresses",
     (),
     "Other regions to which a `move` message may send browsers, as https://host[:port].",
-    Check("addresses like https://eu.example.org", lambda value: all(is_address(one) for one in value)),
+    Check("an address like https://eu.example.org", lambda value: all(is_address(one) for one in value)),
 )
 
 
