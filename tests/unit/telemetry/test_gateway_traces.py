@@ -3,6 +3,7 @@
 import pytest
 
 from kinema.core import spans as tracing
+from kinema.services.gateway.config import GatewayConfig, Rate, RateLimits
 from kinema.services.gateway.routes import Route
 from tests.support.fabric import bearer, fabric, until
 
@@ -130,6 +131,15 @@ async def test_what_the_gateway_asks_for_a_request_belongs_to_its_trace(tmp_path
         request_id = reply.headers.get(b"x-request-id").decode()
         assert {one[0] for one in calls} == {request_id}
         assert {one[10]["peer.service"] for one in calls} == {"members", "catalog"}
+
+
+async def test_a_refused_request_has_an_id_and_a_span(tmp_path):
+    config = GatewayConfig(rate_limit=RateLimits(address=Rate(per_second=0.001, burst=1)))
+    async with fabric(tmp_path, gateway=True, config=config) as region:
+        replies = [await region.get("/v1/titles/ttl_1") for _ in range(2)]
+        spans = region.rpc.spans.take()
+    assert [one.status for one in replies] == [one[9] for one in spans] == [401, 429]
+    assert [one.headers.get(b"x-request-id").decode() for one in replies] == [one[0] for one in spans]
 
 
 async def test_questions_about_health_are_not_counted(region):

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from kinema.core import spans as tracing
 from kinema.core.clock import ManualClock
-from kinema.core.errors import Unavailable
+from kinema.core.errors import NotFound
 from kinema.core.metrics import Metrics
 from kinema.core.spans import SpanContext, Spans
 from kinema.model.discovery import Instance
@@ -122,7 +122,7 @@ class Chain:
         async def back(part_id: FromPath[str], request: AnyRequest) -> int:
             self.states.append(request.headers.get("tracestate"))
             if part_id.endswith("2"):
-                raise Unavailable("It is broken.")
+                raise NotFound("There is no such part.")
             return 2
 
         for name, handler in (("front", front), ("back", back)):
@@ -167,10 +167,10 @@ async def test_the_parents_of_spans_lead_from_call_to_call(chain):
     assert (call[2], front[2]) == (SPAN, call[1])
     assert {span[2] for span in calls} == {front[1]}
     assert {span[2] for span in backs} == {span[1] for span in calls}
-    assert sorted((span[3], span[9]) for span in calls) == [("GET /v1/parts/{id}", 200), ("GET /v1/parts/{id}", 503)]
+    assert sorted((span[3], span[9]) for span in calls) == [("GET /v1/parts/{id}", 200), ("GET /v1/parts/{id}", 404)]
     assert {(span[3], span[9]) for span in backs} == {
         ("GET /v1/parts/{part_id}", 200),
-        ("GET /v1/parts/{part_id}", 503),
+        ("GET /v1/parts/{part_id}", 404),
     }
     assert (front[3], front[4], front[5], front[6]) == ("GET /v1/things/{thing_id}", "server", "front", "front-1")
     assert chain.states == ["vendor=1", "vendor=1"]
@@ -184,7 +184,7 @@ async def test_what_is_not_sampled_is_counted_and_not_recorded(chain):
         tracing.current.reset(token)
     assert [chain.spans[name].take() for name in ("front", "back")] == [[], []]
     (red,) = chain.metrics["back"].reds()
-    assert red.statuses == [0, 0, 1, 0, 0, 1]
+    assert red.statuses == [0, 0, 1, 0, 1, 0]
     assert [one for one in red.exemplars if one] == []
 
 
@@ -218,7 +218,8 @@ async def test_an_instance_that_is_gone_counts_as_an_error_of_the_call(chain):
     running.socket.close()
     await ask(chain)
     (red,) = [red for red in chain.metrics["front"].reds() if red.key.kind == "client"]
-    assert red.statuses[5] == 2
+    assert red.statuses[:5] == [0, 0, 0, 0, 0]
+    assert red.statuses[5] >= 2  # each may have been tried again
 
 
 def test_new_ids_have_the_form_of_the_standard():

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class RequestId:
     """Names the request and sends the name along."""
 
-    order: ClassVar[int] = 20
+    order: ClassVar[int] = 11
 
     def __init__(self, parts: "Parts") -> None:
         del parts
