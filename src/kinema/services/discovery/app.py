@@ -12,6 +12,7 @@ from litestar.params import Parameter
 from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, NotFound
 from kinema.core.keys import KeyRing
+from kinema.core.log import get_logger
 from kinema.core.properties import Properties
 from kinema.http import Client
 from kinema.model.discovery import Instance, RegistryState, StatusOverride
@@ -30,6 +31,7 @@ from kinema.services.discovery.status import STATUSES
 from kinema.services.discovery.surface import Access, Surface
 
 _FIRST_SYNC_SECONDS = 1.5
+_log = get_logger(__name__)
 
 Name = Annotated[str, Parameter(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
 
@@ -123,7 +125,10 @@ def create_discovery(
     async def keep() -> None:
         while True:
             await clock.sleep(TICK_SECONDS)
-            registry.tick()
+            try:
+                registry.tick()
+            except Exception as error:  # noqa: BLE001 -- one failed look at the leases must not be the last
+                _log.error("an unexpected error while leases were looked at", exc_info=error)
 
     async def start() -> None:
         await replication.start(_FIRST_SYNC_SECONDS)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from kinema.core.clock import Clock
-from kinema.core.errors import BadInput, KinemaError, Unavailable
+from kinema.core.errors import BadInput, Unavailable
 from kinema.core.log import get_logger
 from kinema.http import Client
 from kinema.services.discovery.changes import Changes
@@ -78,7 +78,7 @@ class RemoteRegion:
                 await self._fetch(self._addresses[0])
                 complained = False
                 await self._clock.sleep(_REFRESH_SECONDS)
-            except KinemaError as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it was, the region is followed further
                 self._addresses.append(self._addresses.pop(0))
                 if not complained:
                     _log.warning("a registry of another region does not answer", region=self.name, error=str(error))

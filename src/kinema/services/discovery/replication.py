@@ -102,7 +102,7 @@ class Peer:
                 if not self._synced:
                     await self.sync()
                 await self._send()
-            except KinemaError as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it was, replication goes on
                 await self._failed(error)
 
     async def sync(self) -> None:
@@ -230,7 +230,9 @@ class Peer:
         self._failures = 0
         self._error = ""
 
-    async def _failed(self, error: KinemaError) -> None:
+    async def _failed(self, error: Exception) -> None:
+        if not isinstance(error, KinemaError) and not self._failures:
+            _log.error("an unexpected error in replication", peer=self.address, exc_info=error)
         self._error = str(error)
         if self._failures == 3 and self._known:
             _log.warning("a peer does not answer", peer=self.address, error=self._error)
