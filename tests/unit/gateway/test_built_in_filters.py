@@ -319,7 +319,10 @@ async def test_an_operator_sees_what_happened_when(tmp_path):
     async with own_region(tmp_path, "") as region:
         await region.upstream("catalog", answering())
         asked = (b"x-kinema-passport", b"1")
-        response = await region.get("/v1/home", bearer(await region.token("operator")), asked)
+        operator = bearer(await region.token("operator"))
+        response = await region.get("/v1/home", operator, asked)
+        for _ in range(3):
+            assert b"forwarded" in (await region.get("/v1/home", operator, asked)).headers.get(b"x-kinema-passport")
         timeline = response.headers.get(b"x-kinema-passport").decode()
         steps = [step.partition(";")[0] for step in timeline.split(", ")]
         expected = ["forwarded", "authentication", "identity", "picked-catalog-1", "first-byte", "head"]
@@ -328,7 +331,6 @@ async def test_an_operator_sees_what_happened_when(tmp_path):
         assert times == sorted(times)
         viewer = bearer(await region.token("viewer"))
         assert (await region.get("/v1/home", viewer, asked)).headers.get(b"x-kinema-passport") is None
-        operator = bearer(await region.token("operator"))
         assert (await region.get("/v1/home", operator)).headers.get(b"x-kinema-passport") is None
 
 

@@ -227,6 +227,25 @@ async def test_an_endpoint_answers_by_itself_and_may_bring_its_own_route(tmp_pat
         assert (await region.get("/v1/home", token)).body == b"instead"
 
 
+async def test_a_filter_by_head_sees_each_head_once_and_again_when_it_has_changed(tmp_path):
+    async with own_region(tmp_path) as region:
+        token = await ready(region)
+        folder = Folder(region, tmp_path)
+        body = "seen = []\ndef apply(self, passage):\n    self.seen.append(passage.exchange.target)\n"
+        for by_head, expected in ((True, 2), (False, 7)):
+            await folder.write("own.py", inbound(body, by_head=by_head))
+            await region.get("/v1/home?b", token)
+            for _ in range(6):
+                await region.get("/v1/home?a", token)
+            own = next(one for one in region.gateway.reloading._own.installed)
+            seen = own.apply.__self__.seen
+            # The HTTP core knows a head from its second time on.
+            assert expected <= len(seen) <= expected + 2, (by_head, seen)
+            refusing = body.replace("self.seen.append(passage.exchange.target)", "raise Forbidden('Changed.')")
+            await folder.write("own.py", inbound(refusing, by_head=by_head))
+            assert [(await region.get("/v1/home?a", token)).status for _ in range(3)] == [403] * 3
+
+
 async def test_a_request_under_way_keeps_the_filters_it_began_with(tmp_path):
     async with own_region(tmp_path) as region:
         token = await ready(region)

@@ -30,7 +30,7 @@ from kinema.services.gateway.ledger import Ledger
 from kinema.services.gateway.limits import BODY_LIMIT, TIMEOUT, RouteLimits
 from kinema.services.gateway.observing import Observing
 from kinema.services.gateway.pages import MethodNotAllowed, Pages
-from kinema.services.gateway.passage import Apply, Lane, Passage
+from kinema.services.gateway.passage import Apply, Lane, Passage, Way
 from kinema.services.gateway.proxy import Proxy
 from kinema.services.gateway.push import Push
 from kinema.services.gateway.push_delivery import Delivery
@@ -48,6 +48,7 @@ _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _PUSH = "/v1/push"
 _MOST_KNOWN = 4096
+_MOST_WAYS = 64  # for each block of fields
 _LONGEST_KNOWN = 256  # characters of a target
 
 
@@ -61,14 +62,14 @@ class Lanes:
         self._open = {route.prefix: lane(route, True) for route in routes if route.open_methods}
         self._pages = lane(PAGES, True)
         self._none = lane(NOTHING, True)
-        self._known: dict[tuple[str, str], tuple[Lane, str]] = {}
+        self._known: dict[tuple[str, str], Way] = {}
 
-    def find(self, method: str, target: str) -> tuple[Lane, str]:
+    def find(self, method: str, target: str) -> Way:
         """Return the lane of a request and its path; for those that come again and again, by one look-up."""
         found = self._known.get((method, target))
         if found is None:
             path = target.partition("?")[0]
-            found = self._find(method, path), path
+            found = Way(self._find(method, path), path)
             if len(target) <= _LONGEST_KNOWN:
                 if len(self._known) >= _MOST_KNOWN:
                     self._known.clear()
@@ -135,7 +136,13 @@ class Gateway:
 
     def handler(self, exchange: Exchange) -> None:
         """Take a request."""
-        self._run(Passage(exchange, *self._lanes.find(exchange.method, exchange.target)))
+        way = self._lanes.find(exchange.method, exchange.target)
+        passage = Passage(exchange, way.lane, way.path)
+        if way in passage.reading.passed:
+            passage.steps = iter(way.lane.again)
+        else:
+            passage.new_way = way
+        self._run(passage)
 
     async def start(self, *, watchdog: bool = False) -> None:
         """Read the pages and the operator's filters. `watchdog`: end this process when one of these blocks the loop."""
@@ -170,10 +177,11 @@ class Gateway:
 
         def lane(route: Route, opened: bool) -> Lane:
             inbound = filters.inbound(route, opened=opened)
+            again = filters.again(route, opened=opened)
             usual = self._websockets if route.websocket else self._endpoints[route.endpoint]
             endpoint = filters.endpoint(route, opened=opened) or usual
             outbound = filters.outbound(route, opened=opened)
-            return Lane(self._limits.complete(route), inbound, endpoint, outbound, self.ledger, filters.by_apply)
+            return Lane(self._limits.complete(route), inbound, again, endpoint, outbound, self.ledger, filters.by_apply)
 
         known = {route.prefix for route in self._routes}
         added = [route for route in filters.routes() if route.prefix not in known]
@@ -190,6 +198,8 @@ class Gateway:
                         self._wait(passage, apply, waiting)
                     return
             apply = lane.endpoint
+            if passage.new_way is not None:
+                _remember(passage.reading.passed, passage.new_way)
             if (waiting := apply(passage)) and waiting is not True:
                 self._wait(passage, apply, waiting)
         except Exception as error:  # noqa: BLE001 (whatever a filter or endpoint raises becomes this request's answer)
@@ -197,6 +207,7 @@ class Gateway:
 
     def _wait(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
         passage.note(f"{_name(passage, apply)}.waits")
+        passage.new_way = None  # whoever waits has looked at more than the head
         task = asyncio.get_running_loop().create_task(self._resume(passage, apply, waiting))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -245,6 +256,12 @@ class Gateway:
 def _leave(passage: Passage, task: asyncio.Task[None]) -> None:
     task.cancel()
     passage.abandoned()
+
+
+def _remember(passed: set[object], way: Way) -> None:
+    if len(passed) >= _MOST_WAYS:
+        passed.clear()
+    passed.add(way)
 
 
 def _name(passage: Passage, apply: Apply) -> str:

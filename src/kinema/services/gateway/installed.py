@@ -17,12 +17,14 @@ _log = get_logger(__name__)
 class Installed:
     """`apply` is called with each request or answer of the routes for which `applies_to` was true.
 
-    `source` is "built-in" or the name of the operator's file, `digest` the SHA-256 of that file's contents.
+    `by_head`: what it says follows from method, target and fields alone, and it changes nothing; so what passed it once is
+    not shown to it again. `source` is "built-in" or the name of the operator's file, `digest` the SHA-256 of that file's contents.
     """
 
     __slots__ = (
         "applies_to",
         "apply",
+        "by_head",
         "deadline_seconds",
         "digest",
         "failures",
@@ -43,6 +45,7 @@ class Installed:
         self.digest = digest
         self.route: Route | None = getattr(one, "route", None)
         self.deadline_seconds = float(getattr(one, "deadline_seconds", DEADLINE_SECONDS))
+        self.by_head = bool(getattr(one, "by_head", False))
         self.apply: Any = one.apply
         self.applies_to: Callable[..., bool] = one.applies_to
         self.failures = 0

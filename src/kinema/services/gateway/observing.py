@@ -71,8 +71,17 @@ class Observing:
         name = records.names.get(passage.exchange.method, records.other)
         self._append(
             (
-                *(trace_id, passage.span_id, passage.parent_id, name, "server", SERVICE, self._instance),
-                *(passage.begun, seconds, status, None),
+                trace_id,
+                passage.span_id,
+                passage.parent_id,
+                name,
+                "server",
+                SERVICE,
+                self._instance,
+                passage.begun,
+                seconds,
+                status,
+                None,
             )
         )
 
@@ -96,8 +105,17 @@ class Observing:
         name = records.names.get(passage.exchange.method, records.other)
         self._append(
             (
-                *(trace_id, call_id, passage.span_id, name, "client", SERVICE, self._instance),
-                *(began, seconds, status, facts),
+                trace_id,
+                call_id,
+                passage.span_id,
+                name,
+                "client",
+                SERVICE,
+                self._instance,
+                began,
+                seconds,
+                status,
+                facts,
             )
         )
 

@@ -35,15 +35,16 @@ _log = get_logger(__name__)
 class Lane:
     """A route with the filters that apply to it, chosen when the gateway starts and whenever a filter changes.
 
-    `installed` leads from a filter's `apply` to its place in the books; a request keeps the lane it began in.
+    `again` are the inbound filters for requests whose like has passed before (`Installed.by_head`). `installed` leads from a filter's `apply` to its place in the books; a request keeps the lane it began in.
     """
 
-    __slots__ = ("deadline", "endpoint", "inbound", "installed", "ledger", "outbound", "records", "route")
+    __slots__ = ("again", "deadline", "endpoint", "inbound", "installed", "ledger", "outbound", "records", "route")
 
     def __init__(
         self,
         route: Route,
         inbound: tuple[Apply, ...],
+        again: tuple[Apply, ...],
         endpoint: Apply,
         outbound: tuple[ApplyOutbound, ...],
         ledger: Ledger,
@@ -52,11 +53,22 @@ class Lane:
         self.route = route
         self.deadline = encode_fields(((DEADLINE, b"%d" % int(route.seconds * 1000)),))
         self.inbound = inbound
+        self.again = again
         self.endpoint = endpoint
         self.outbound = outbound
         self.ledger = ledger
         self.records = ledger.observing.route(route)
         self.installed = installed
+
+
+class Way:
+    """Where requests of one method and target go."""
+
+    __slots__ = ("lane", "path")
+
+    def __init__(self, lane: Lane, path: str) -> None:
+        self.lane = lane
+        self.path = path
 
 
 class Passage:
@@ -84,6 +96,9 @@ class Passage:
     """Called with the answer before the outbound filters, and with None when it will not come or not be whole."""
     events: list[tuple[float, str]] | None = None
     """What happened when (seconds of the steady clock), where somebody wants to know or it was unusual."""
+
+    new_way: Way | None = None
+    """The way of a request whose like has not passed all filters yet."""
 
     _streaming: Streaming | None = None
 

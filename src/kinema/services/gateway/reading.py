@@ -36,16 +36,18 @@ class Reading:
     """`lines` are the fields that may pass to a service, encoded; `secret` is the credential (from a cookie if `by_cookie`).
 
     `trace` is what the client said of its trace, if anything valid; `passport` says whether a timeline is wanted;
+    `passed` are the ways on which a request with these fields has passed all filters;
     `priority` is the class that the sender wishes, if any, and `fault` a fault header that it brought, not looked at.
     """
 
-    __slots__ = ("by_cookie", "fault", "host", "lines", "passport", "priority", "secret", "trace")
+    __slots__ = ("by_cookie", "fault", "host", "lines", "passed", "passport", "priority", "secret", "trace")
 
     def __init__(self, headers: Headers) -> None:
         self.lines = encode_fields(_passed_on(headers))
         self.host = headers.get(b"host") or b""
         self.trace = _trace_of(headers)
         self.passport = _PASSPORT in headers
+        self.passed: set[object] = set()
         self.priority = wished_priority(headers)
         self.fault = headers.get(_FAULT)
         self.secret = bearer_of(headers)

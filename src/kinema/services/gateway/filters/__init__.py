@@ -151,6 +151,10 @@ class Filters:
         """Return what requests on this route pass through."""
         return tuple(one.apply for one in self._of("inbound", route, opened=opened))
 
+    def again(self, route: Route, *, opened: bool) -> tuple[Apply, ...]:
+        """Return what requests pass whose like has passed before: all but what looks at nothing but the head."""
+        return tuple(one.apply for one in self._of("inbound", route, opened=opened) if not one.by_head)
+
     def outbound(self, route: Route, *, opened: bool) -> tuple[ApplyOutbound, ...]:
         """Return what answers on this route pass through."""
         return tuple(one.apply for one in self._of("outbound", route, opened=opened))

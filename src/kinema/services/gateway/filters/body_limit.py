@@ -17,6 +17,7 @@ class BodyLimit:
     """Compares Content-Length with the route's limit."""
 
     order: ClassVar[int] = 30
+    by_head: ClassVar[bool] = True
 
     def __init__(self, parts: "Parts") -> None:
         del parts

@@ -29,6 +29,7 @@ class Origin:
 
     def __init__(self, parts: "Parts") -> None:
         cors = parts.config.cors
+        self.by_head = not parts.trust_forwarded  # else the host may be another for each connection
         self._allowed = frozenset(one.encode().lower() for one in cors.origins) if cors.credentials else frozenset()
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:

@@ -20,6 +20,7 @@ class PassportBegin:
     """Has everything noted for who asks for it."""
 
     order: ClassVar[int] = 5
+    by_head: ClassVar[bool] = True
 
     def __init__(self, parts: "Parts") -> None:
         del parts

@@ -17,6 +17,7 @@ class PlainPath:
     """Raises BadInput for dot segments, encoded slashes and the like."""
 
     order: ClassVar[int] = 25
+    by_head: ClassVar[bool] = True
 
     def __init__(self, parts: "Parts") -> None:
         del parts
