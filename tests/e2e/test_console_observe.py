@@ -1,5 +1,7 @@
 """The operator's console in a real Chromium: every page shows what really happens, and axe finds nothing to complain about."""
 
+from pathlib import Path
+
 import pytest
 from playwright.async_api import expect
 
@@ -20,12 +22,15 @@ async def page(region_with_film, chromium):
     await context.close()
 
 
-async def test_the_console_shows_services_calls_and_the_waterfall_of_a_request(page, region_with_film):
+async def test_the_console_shows_services_calls_and_the_waterfall_of_a_request(page, region_with_film, request):
     url = region_with_film.url
     await page.goto(f"{url}/console")
     await page.locator("[data-testid=map-node][data-name=catalog]").wait_for(timeout=30_000)
     await expect(page.get_by_test_id("map-call").filter(has_text="gateway").first).to_be_visible(timeout=30_000)
     assert await axe_violations(page) == []
+    target = Path(request.config.rootpath) / "build" / "screenshots" / "console.png"  # docs/images has one of these
+    target.parent.mkdir(parents=True, exist_ok=True)
+    await page.screenshot(path=str(target))
 
     for name in PAGES:
         await page.goto(f"{url}/console/{name}")

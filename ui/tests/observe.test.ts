@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import type { ServiceEdge, ServiceNode, ServiceSeries, Span } from "../src/api/types";
 import { precise, rate, share, shortTime, windowName } from "../src/console/observe/figures";
-import { drawnOf, layoutOf, NODE_HEIGHT } from "../src/console/observe/layout";
+import { drawnOf, layoutOf, NODE_HEIGHT, wayKey } from "../src/console/observe/layout";
 import { totalsOf } from "../src/console/observe/totals";
 import { waterfallOf } from "../src/console/observe/waterfall";
 
@@ -89,6 +89,19 @@ describe("the map", () => {
     expect(new Set([...places.values()].map(({ x, y }) => `${x} ${y}`)).size).toBe(names.length);
     for (const { x, y } of places.values()) {
       expect(x >= 0 && y >= 0 && x < width && y + NODE_HEIGHT <= height).toBe(true);
+    }
+  });
+
+  test("a call over several layers passes no node", () => {
+    const nodes = ["a", "b", "c", "d"].map(node);
+    const edges = [edge("a", "b"), edge("b", "c"), edge("c", "d"), edge("a", "d")];
+    const { places, ways } = layoutOf(nodes, edges);
+    const way = ways.get(wayKey("a", "d")) ?? [];
+    expect(way).toHaveLength(2);
+    for (const { x, y } of way) {
+      for (const place of places.values()) {
+        expect(place.x === x && y > place.y && y < place.y + NODE_HEIGHT).toBe(false);
+      }
     }
   });
 

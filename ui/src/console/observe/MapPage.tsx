@@ -12,7 +12,7 @@ import { mapQuery } from "./queries";
 
 const TOO_MANY_ERRORS = 0.01;
 
-/** Who reads settings from and sends reports to these says nothing of what people ask for. */
+/** What goes to and from these says nothing of what people ask for. */
 const housekeeping = new Set(["configuration", "telemetry"]);
 
 export function MapPage() {
@@ -39,7 +39,7 @@ export function MapPage() {
 }
 
 function withoutHousekeeping(map: ServiceMap): ServiceMap {
-  const edges = map.edges.filter((edge) => !housekeeping.has(edge.target));
+  const edges = map.edges.filter((edge) => !housekeeping.has(edge.target) && !housekeeping.has(edge.source));
   const called = new Set(edges.flatMap((edge) => [edge.source, edge.target]));
   const nodes = map.nodes.filter((node) => called.has(node.name) || (node.instances > 0 && !housekeeping.has(node.name)));
   return { ...map, nodes, edges };
