@@ -37,6 +37,7 @@ SLOW_SECONDS = 1.0
 _KEPT_SECONDS = 30.0
 _MOST_KEPT = 20_000
 _MOST_PENDING = 15
+_AT_ONCE = 500
 _PATH = "/v1/internal/telemetry/reports"
 
 _log = get_logger(__name__)
@@ -100,7 +101,7 @@ class Reporter:
 
     async def report(self) -> None:
         """Make a report and send what is due."""
-        self._pending.append(self._batch())
+        self._pending.append(await self._batch())
         while len(self._pending) > _MOST_PENDING:
             self._pending.popleft()
             self._outcomes["dropped"].add()
@@ -120,12 +121,16 @@ class Reporter:
             self._outcomes["sent"].add()
             self._choice.want(wanted.traces)
 
-    def _batch(self) -> Batch:
+    async def _batch(self) -> Batch:
+        records = self._spans.take()
+        for start in range(0, len(records), _AT_ONCE):  # under full load there are thousands, and requests come first
+            spans = [span_of(record) for record in records[start : start + _AT_ONCE]]
+            self._choice.take_in(spans, self._clock.now())
+            if self._export is not None:
+                self._export(spans)
+            await asyncio.sleep(0)
         now, steady = self._clock.now(), self._clock.monotonic()
         seconds, self._made_at = steady - self._made_at, steady
-        spans = [span_of(record) for record in self._spans.take()]
-        if self._export is not None and spans:
-            self._export(spans)
         self._sequence += 1
         return Batch(
             process=self._process,
@@ -135,7 +140,7 @@ class Reporter:
             seconds=seconds,
             services=self._services,
             reds=self._deltas.take(),
-            spans=tuple(self._choice.choose(spans, now)),
+            spans=tuple(self._choice.choose(now)),
             logs=tuple(self._lines.take()) if self._lines is not None else (),
             usage=self._usage(seconds),
             resilience=self._resilience(),
@@ -190,6 +195,7 @@ class Choice:
     def __init__(self, most: int = MOST_SPANS) -> None:
         self._most = most
         self._kept: OrderedDict[str, tuple[float, list[Span]]] = OrderedDict()  # by trace, in order of their arrival
+        self._new: dict[str, None] = {}
         self._size = 0
         self._wanted: dict[str, None] = {}
         self.recorded = 0
@@ -202,15 +208,26 @@ class Choice:
         while len(self._wanted) > 1000:
             del self._wanted[next(iter(self._wanted))]
 
-    def choose(self, spans: Iterable[Span], now: float) -> list[Span]:
-        """Take new spans in, and return those to be sent now, at most as many as may be sent at once."""
+    def take_in(self, spans: Iterable[Span], now: float) -> None:
+        """Take new spans in."""
         for span in spans:
+            trace_id = span.trace_id
             self.recorded += 1
             self._size += 1
-            self._kept.setdefault(span.trace_id, (now, []))[1].append(span)
-            if span.error or (span.kind == "server" and span.seconds > SLOW_SECONDS):
-                self._wanted[span.trace_id] = None
-        ranked = sorted(self._kept, key=lambda trace_id: (trace_id not in self._wanted, trace_id[-14:]))
+            self._new[trace_id] = None
+            found = self._kept.get(trace_id)
+            if found is None:
+                found = self._kept[trace_id] = (now, [])
+            found[1].append(span)
+            if span.error or (span.seconds > SLOW_SECONDS and span.kind == "server"):
+                self._wanted[trace_id] = None
+
+    def choose(self, now: float) -> list[Span]:
+        """Return the spans to be sent now, at most as many as may be sent at once: of what is new, and of what is wanted."""
+        wanted = [trace_id for trace_id in self._wanted if trace_id in self._kept]
+        others = [trace_id for trace_id in self._new if trace_id not in self._wanted and trace_id in self._kept]
+        self._new.clear()
+        ranked = [*wanted, *sorted(others, key=_random_digits)]
         chosen: list[Span] = []
         for trace_id in ranked:
             of_trace = self._kept[trace_id][1]
@@ -228,6 +245,10 @@ class Choice:
 
     def _forget(self, trace_id: str) -> None:
         self._size -= len(self._kept.pop(trace_id)[1])
+
+
+def _random_digits(trace_id: str) -> str:
+    return trace_id[-14:]
 
 
 def span_of(record: tracing.Record) -> Span:

@@ -35,55 +35,60 @@ def spans_of(trace, count=1, status=200, seconds=0.01):
     ]
 
 
+def choose(choice, spans, now):
+    choice.take_in(spans, now)
+    return choice.choose(now)
+
+
 def traces(spans):
     return [int(span.trace_id, 16) for span in spans]
 
 
 def test_all_spans_are_sent_when_there_are_few():
-    assert traces(Choice().choose([*spans_of(5, 2), *spans_of(3)], 0.0)) == [3, 5, 5]
+    assert traces(choose(Choice(), [*spans_of(5, 2), *spans_of(3)], 0.0)) == [3, 5, 5]
 
 
 def test_processes_choose_the_same_traces_when_there_are_many():
     one, other = Choice(most=4), Choice(most=7)
-    sent = [traces(choice.choose([s for n in range(50) for s in spans_of(n)], 0.0)) for choice in (one, other)]
+    sent = [traces(choose(choice, [s for n in range(50) for s in spans_of(n)], 0.0)) for choice in (one, other)]
     assert sent == [[0, 1, 2, 3], [0, 1, 2, 3, 4, 5, 6]]
 
 
 def test_traces_are_sent_whole():
-    assert traces(Choice(most=5).choose([*spans_of(1, 3), *spans_of(2, 3), *spans_of(3, 1)], 0.0)) == [1, 1, 1]
+    assert traces(choose(Choice(most=5), [*spans_of(1, 3), *spans_of(2, 3), *spans_of(3, 1)], 0.0)) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("fact", [{"status": 500}, {"seconds": 1.5}])
 def test_what_failed_or_was_slow_goes_first(fact):
     spans = [s for n in range(50) for s in spans_of(n, **(fact if n == 40 else {}))]
-    assert traces(Choice(most=2).choose(spans, 0.0)) == [40, 0]
+    assert traces(choose(Choice(most=2), spans, 0.0)) == [40, 0]
 
 
 def test_what_others_want_is_sent_later():
     choice = Choice(most=2)
-    choice.choose([s for n in range(50) for s in spans_of(n)], 0.0)
+    choose(choice, [s for n in range(50) for s in spans_of(n)], 0.0)
     choice.want([f"{33:032x}"])
-    assert traces(choice.choose([], 2.0))[0] == 33
+    assert traces(choose(choice, [], 2.0))[0] == 33
 
 
 def test_what_nobody_wanted_for_half_a_minute_is_forgotten():
     choice = Choice(most=2)
-    choice.choose([s for n in range(50) for s in spans_of(n)], 0.0)
-    choice.choose([], 31.0)
+    choose(choice, [s for n in range(50) for s in spans_of(n)], 0.0)
+    choose(choice, [], 31.0)
     choice.want([f"{33:032x}"])
-    assert choice.choose([], 32.0) == []
+    assert choose(choice, [], 32.0) == []
 
 
 def test_what_is_held_is_bounded():
     choice = Choice(most=1)
     for n in range(30):
-        choice.choose([s for m in range(1000) for s in spans_of(n * 1000 + m)], 0.0)
+        choose(choice, [s for m in range(1000) for s in spans_of(n * 1000 + m)], 0.0)
     assert choice._size <= 20_000
     assert choice._size == sum(len(spans) for _, spans in choice._kept.values())
 
 
 def test_one_trace_larger_than_a_report_is_cut():
-    assert len(Choice(most=10).choose(spans_of(1, 500), 0.0)) == 10
+    assert len(choose(Choice(most=10), spans_of(1, 500), 0.0)) == 10
 
 
 def test_only_what_has_changed_is_reported():

@@ -135,7 +135,11 @@ async def test_the_map_is_drawn_from_calls(room):
         )
     )
     await room.report(room.batch("cell-1", reds=(red("client", "playback", "GET /v1/t/{id}", "catalog", slow=60),)))
-    found = await room.until("/v1/telemetry/map", ServiceMap, lambda seen: len(seen.edges) == 3)
+    found = await room.until(
+        "/v1/telemetry/map",
+        ServiceMap,
+        lambda seen: len(seen.edges) == 3 and any(node.instances == 2 for node in seen.nodes),
+    )
     nodes = {node.name: node for node in found.nodes}
     edges = {(edge.source, edge.target): edge for edge in found.edges}
     assert set(nodes) == {"clients", "gateway", "playback", "catalog"}

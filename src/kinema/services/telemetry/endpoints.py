@@ -54,7 +54,7 @@ async def report(data: Batch, intake: Intake, telemetry: Telemetry) -> Wanted:
 @get("/v1/telemetry/map", operation_id="getServiceMap", tags=["telemetry"], guards=[needs("operator")])
 async def get_map(telemetry: Telemetry) -> ServiceMap:
     """Who called whom within the last minute, how often, how well and how quickly."""
-    return telemetry.map()
+    return await telemetry.map()
 
 
 @get(
@@ -62,7 +62,7 @@ async def get_map(telemetry: Telemetry) -> ServiceMap:
 )
 async def get_series(name: Name, telemetry: Telemetry, minutes: Minutes = 15) -> ServiceSeries:
     """Requests, errors and durations of a service by route."""
-    return telemetry.series(name, minutes)
+    return await telemetry.series(name, minutes)
 
 
 @get("/v1/telemetry/instances", operation_id="listProcesses", tags=["telemetry"], guards=[needs("operator")])

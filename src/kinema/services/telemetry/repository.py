@@ -16,6 +16,7 @@ from kinema.services.telemetry.tables import indicators, lines, processes, repor
 from kinema.services.telemetry.traces import TraceRow, merged
 from kinema.storage.ports import Sql
 
+_AT_ONCE = 200  # spans; about 3 ms of work
 _CHUNK = 400  # names in one question; every engine takes so many
 _MOST_SHOWN = 2000  # spans and lines of one waterfall
 _MINUTE = 60
@@ -52,7 +53,9 @@ class Repository:
             if rows:
                 await connection.execute(sa.insert(reports), rows)
             await self._count(connection, fresh)
-            await _store_spans(connection, [span for batch in fresh for span in batch.spans], now)
+            reported = [span for batch in fresh for span in batch.spans]
+            for start in range(0, len(reported), _AT_ONCE):  # others on this event loop want their turn in between
+                await _store_spans(connection, reported[start : start + _AT_ONCE], now)
             logged = [line for batch in fresh for line in batch.logs]
             if logged:
                 values = [

@@ -56,8 +56,8 @@ def service_series(windows: Windows, service: str, now: float, minutes: int) -> 
     steps = min(minutes * 60, KEPT_SECONDS) // step
     end = _slot(now) + SLOT_SECONDS
     start = end - steps * step
-    columns = [windows.within(start + step * index, start + step * (index + 1)) for index in range(steps)]
-    keys = {key for column in columns for key in column if key.service == service}
+    columns = [windows.within(start + step * index, start + step * (index + 1), service) for index in range(steps)]
+    keys = {key for column in columns for key in column}
     routes = [_route(key, columns, step) for key in keys]
     routes.sort(key=lambda route: (-route.requests, route.kind, route.route, route.peer))
     return ServiceSeries(service, start, step, steps, tuple(routes[:_MOST_ROUTES]))

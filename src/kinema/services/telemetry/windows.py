@@ -5,6 +5,7 @@ instances that have read the same reports show the same. Slots that are older th
 own, no I/O.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 
 from kinema.core.histogram import BUCKETS
@@ -36,7 +37,7 @@ class Tally:
 
     def merge(self, other: "Tally") -> None:
         """Add another one's counters."""
-        self.add(other.counts.items(), other.statuses, other.total_seconds)
+        self.add(list(other.counts.items()), other.statuses, other.total_seconds)
 
     @property
     def requests(self) -> int:
@@ -80,16 +81,22 @@ class Windows:
         for slot in [slot for slot in self._slots if slot < oldest]:
             del self._slots[slot]
 
-    def within(self, start: float, end: float) -> dict[RedKey, Tally]:
-        """Add up the slots that begin within [start, end)."""
+    def within(self, start: float, end: float, service: str = "") -> dict[RedKey, Tally]:
+        """Add up the slots that begin within [start, end), of one service or of all.
+
+        May be called from another thread than `add`: what is added meanwhile may be in it or not.
+        """
         merged: dict[RedKey, Tally] = {}
-        for slot in self._between(start, end):
-            for key, tally in self._slots[slot].items():
+        for tallies in self._between(start, end):
+            for key, tally in list(tallies.items()):  # a copy in one step, as others may add to it
+                if service and key.service != service:
+                    continue
                 found = merged.get(key)
                 if found is None:
                     found = merged[key] = Tally()
                 found.merge(tally)
         return merged
 
-    def _between(self, start: float, end: float) -> Iterator[int]:
-        return (slot for slot in self._slots if start <= slot * SLOT_SECONDS < end)
+    def _between(self, start: float, end: float) -> Iterator[dict[RedKey, Tally]]:
+        first, last = math.ceil(start / SLOT_SECONDS), math.ceil(end / SLOT_SECONDS)
+        return (found for slot in range(first, last) if (found := self._slots.get(slot)) is not None)
