@@ -372,7 +372,7 @@ async def run_gateway(placement: Placement) -> None:
     from kinema.services.gateway.gateway import create_gateway
 
     stop = Stop().listen()
-    async with _parts(placement) as parts, _observed(parts):
+    async with _parts(placement) as parts, _observed(parts) as resilience:
         # All gateways share the public socket; what is for this one comes to a port of its own. While a successor starts,
         # both are there, hence the process number in the name.
         push_instance = f"push-{placement.number}-{os.getpid()}"
@@ -389,6 +389,8 @@ async def run_gateway(placement: Placement) -> None:
             properties=parts.properties,
             push_instance=push_instance,
         )
+        if gateway.shedding is not None:
+            resilience.add_shedder("gateway", gateway.shedding)
         await gateway.start(watchdog=True)
         async with _private_port("push", push_instance, gateway.inner, placement, parts, stop):
             await _serve_data_plane("gateway", gateway.handler, placement, parts, stop, {}, gateway.drain)

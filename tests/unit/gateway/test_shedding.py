@@ -80,6 +80,9 @@ async def test_with_a_service_at_its_limit_what_matters_least_is_refused_before_
         seen = len(service.seen)
         assert (await region.get("/v1/home", token, (b"sec-purpose", b"prefetch"))).status == 503
         assert len(service.seen) == seen
+        shed = region.gateway.shedding().shed
+        assert (shed["critical"], shed["degraded"]) == (0, 0)
+        assert shed["best_effort"] >= 1 <= shed["bulk"]
         while not all(one.done() for one in requests):
             for exchange in waiting:
                 if not exchange.answered:

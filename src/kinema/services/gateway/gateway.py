@@ -19,6 +19,7 @@ from kinema.core.errors import Forbidden, NotFound
 from kinema.core.keys import KeyRing
 from kinema.core.properties import Properties
 from kinema.http import Exchange, spawn
+from kinema.model.shedding import SheddingState
 from kinema.rpc.client import Rpc
 from kinema.services.gateway.config import GatewayConfig
 from kinema.services.gateway.events import Events
@@ -133,6 +134,11 @@ class Gateway:
         self.reloading = Reloading(name, parts, built_in, filters_dir, parts.clock, self._take_up)
         limits.properties.watch(TIMEOUT, self._limit)
         limits.properties.watch(BODY_LIMIT, self._limit)
+
+    @property
+    def shedding(self) -> Callable[[], SheddingState] | None:
+        """What was left out for want of room, None without the filter that does it."""
+        return self._parts.shedding
 
     def handler(self, exchange: Exchange) -> None:
         """Take a request."""

@@ -8,13 +8,14 @@ An operator's own filters are of the same form, in files of their own (own_filte
 """
 
 import importlib
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from kinema.core.clock import Clock
 from kinema.core.keys import KeyRing
 from kinema.model.gateway import FilterKind
+from kinema.model.shedding import SheddingState
 from kinema.rpc.client import Rpc
 from kinema.services.gateway.answer import Answer
 from kinema.services.gateway.config import GatewayConfig
@@ -74,6 +75,8 @@ class Parts:
         self.trust_forwarded = trust_forwarded
         self.config = config
         self.data_dir = data_dir
+        self.shedding: Callable[[], SheddingState] | None = None
+        """What the filter `shedding` tells of itself, when it is among the filters."""
 
 
 class Inbound(Protocol):

@@ -34,6 +34,7 @@ class Shedding:
         self._codel = CoDel()
         self._delay = LoopDelay(parts.clock, self._waited)
         self._shedder = Shedder()
+        parts.shedding = self.snapshot
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
         """All that is handed on to a service and has a time; uploads take as long as they take."""
