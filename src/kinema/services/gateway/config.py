@@ -118,7 +118,7 @@ class Cache(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     bytes: Annotated[int, Meta(ge=0)] = 64 * _MIB
     largest_bytes: Annotated[int, Meta(ge=0)] = _MIB
-    wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 5.0
+    wait_seconds: Annotated[float, Meta(ge=0, le=60)] = 1.0
 
 
 class FaultRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 """Answers that services allow to be kept are kept, in bounded memory, and given again without asking (rules: caching.py).
 
 Requests that miss the same thing together ask once: the first goes on, the others wait for what it brings. What turned out not
-to be kept is remembered for a while, so that nobody waits in vain. A change (PUT, POST, DELETE ... that succeeded) drops what is
+to be kept is remembered for a while, and on a route whose answers are not kept nobody waits for another. A change (PUT, POST, DELETE ... that succeeded) drops what is
 kept of its target. Who may see an answer was decided before (authentication); `Cache-Status` says what happened (RFC 9211).
 """
 
@@ -85,6 +85,9 @@ class ResponseCache:
         self.store = Store(config.bytes)
         self._flights: dict[Key, asyncio.Future[None]] = {}
         self._in_vain: dict[Key, float] = {}
+        self._worth: dict[
+            str, bool
+        ] = {}  # whether the last answer on a route could be kept: else nobody waits for others
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
         """What services answer, but members and uploads: nothing of these is for everybody. Each WebSocket is its own."""
@@ -111,7 +114,7 @@ class ResponseCache:
             self._give(passage, kept)
             return True
         flight = self._flights.get(key)
-        if flight is not None:
+        if flight is not None and self._worth.get(passage.lane.route.prefix, True):
             return self._after(flight, passage, key)
         self._ask(passage, key, kept)
         return None
@@ -187,18 +190,19 @@ class ResponseCache:
             passage.category = StatusCategory.SUCCESS
             landed()
             return
-        self._keep(key, answer, headers, now, signed_in, landed)
+        self._worth[passage.lane.route.prefix] = self._keep(key, answer, headers, now, signed_in, landed)
 
     def _keep(
         self, key: Key, answer: Answer, headers: Headers, now: float, signed_in: bool, landed: Callable[[], None]
-    ) -> None:
+    ) -> bool:
+        """Keep an answer once it is whole, if it may be kept."""
         if stored(answer, b"", headers, now, signed_in=signed_in) is None or (answer.length or 0) > self._largest:
             if answer.status < 500 and answer.status != 304:
                 if len(self._in_vain) >= _MOST_IN_VAIN:
                     self._in_vain.clear()
                 self._in_vain[key] = now + _IN_VAIN_SECONDS
             landed()
-            return
+            return False
         self._in_vain.pop(key, None)
 
         # What is kept is the answer as it came: filters that come later change it for this client only.
@@ -215,6 +219,7 @@ class ResponseCache:
             put(bytes(answer.body))
         else:
             answer.through(_Gathering(self._largest, put, landed))
+        return True
 
     def _changed(self, key: Key, answer: Answer | None) -> None:
         if answer is None or answer.status < 400:

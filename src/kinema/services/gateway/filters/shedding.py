@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kinema.model.shedding import SheddingState
     from kinema.services.gateway.filters import Parts
 
+_LOOK_SECONDS = 0.001  # a measure of the delay is made every few milliseconds at most
 _LINE = encode_fields(((SHED, MARKED),))
 
 
@@ -35,6 +36,8 @@ class Shedding:
         self._delay = LoopDelay(parts.clock, self._waited)
         self._shedder = Shedder()
         parts.shedding = self.snapshot
+        self._delayed = 0.0  # the pressure of the delay, as of the last look
+        self._look_at = float("-inf")
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
         """All that is handed on to a service and has a time; uploads take as long as they take."""
@@ -43,8 +46,12 @@ class Shedding:
 
     def apply(self, passage: Passage) -> None:
         """Refuse a request if it is one of those that are left out."""
-        self._delay.measure()
-        pressure = max(self._pressure(passage.lane.route.service), self._delayed())
+        if passage.begun >= self._look_at:
+            self._look_at = passage.begun + _LOOK_SECONDS
+            self._delay.measure()
+            self._delayed = queue_pressure(self._codel.excess(self._now()))
+        pressure = self._pressure(passage.lane.route.service)
+        pressure = max(pressure, self._delayed)
         if not self._shedder.admits(passage.priority, pressure):
             error = self._shedder.refusal("This service")
             passage.category = StatusCategory.FAILURE_LOCAL_THROTTLED_ORIGIN_CONCURRENCY
@@ -54,9 +61,6 @@ class Shedding:
     def snapshot(self) -> "SheddingState":
         """Return what was refused by class, and what presses: `pressure` is that of the last request."""
         return self._shedder.snapshot(0, 0, self._codel.standing(self._now()))
-
-    def _delayed(self) -> float:
-        return queue_pressure(self._codel.excess(self._now()))
 
     def _waited(self, seconds: float) -> None:
         self._codel.waited(self._now(), seconds)
