@@ -7,6 +7,7 @@ KinemaError
 ├── Unauthenticated 401     nobody is signed in
 ├── Forbidden 403           somebody is, and may not
 ├── NotFound 404
+├── MethodNotAllowed 405    there is something, for other methods
 ├── Gone 410                it was there and has ended
 ├── Conflict 409            it is in another state than the request assumes
 │   └── PreconditionFailed 412
@@ -77,6 +78,14 @@ class NotFound(KinemaError):
     status = 404
     code = "not-found"
     title = "Not found"
+
+
+class MethodNotAllowed(KinemaError):
+    """There is something at this address, for other methods than this one."""
+
+    status = 405
+    code = "method-not-allowed"
+    title = "This method is not allowed here"
 
 
 class Gone(KinemaError):

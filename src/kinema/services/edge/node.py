@@ -20,7 +20,14 @@ from cachebox import LRUCache
 
 from kinema.core import identity
 from kinema.core.clock import Clock
-from kinema.core.errors import Forbidden, KinemaError, NotFound, PreconditionFailed, Unauthenticated
+from kinema.core.errors import (
+    Forbidden,
+    KinemaError,
+    MethodNotAllowed,
+    NotFound,
+    PreconditionFailed,
+    Unauthenticated,
+)
 from kinema.core.keys import KeyRing
 from kinema.core.log import get_logger
 from kinema.core.media_token import unseal
@@ -47,14 +54,6 @@ _CONDITIONS = (b"if-match", b"if-none-match", b"if-range")
 _log = get_logger(__name__)
 
 Tracks = dict[str, TrackAnswers]
-
-
-class MethodNotAllowed(KinemaError):
-    """The address is there, the method is not."""
-
-    status = 405
-    code = "method-not-allowed"
-    title = "This address is for reading"
 
 
 class _Grant:

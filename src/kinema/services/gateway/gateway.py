@@ -15,7 +15,7 @@ import msgspec
 
 from kinema.core import spans as tracing
 from kinema.core.clock import Clock
-from kinema.core.errors import Forbidden, NotFound
+from kinema.core.errors import Forbidden, MethodNotAllowed, NotFound
 from kinema.core.keys import KeyRing
 from kinema.core.properties import Properties
 from kinema.http import Exchange, spawn
@@ -30,7 +30,7 @@ from kinema.services.gateway.installed import DEADLINE_SECONDS
 from kinema.services.gateway.ledger import Ledger
 from kinema.services.gateway.limits import BODY_LIMIT, TIMEOUT, RouteLimits
 from kinema.services.gateway.observing import Observing
-from kinema.services.gateway.pages import MethodNotAllowed, Pages
+from kinema.services.gateway.pages import Pages
 from kinema.services.gateway.passage import Apply, Lane, Passage, Way
 from kinema.services.gateway.proxy import Proxy
 from kinema.services.gateway.push import Push

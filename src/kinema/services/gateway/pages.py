@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from kinema.core.clock import Clock
-from kinema.core.errors import KinemaError, NotFound
+from kinema.core.errors import MethodNotAllowed, NotFound
 from kinema.core.etag import matches
 from kinema.core.log import get_logger
 from kinema.rpc.directory import Directory
@@ -49,14 +49,6 @@ _NOT_BUILT = (
 )
 
 _log = get_logger(__name__)
-
-
-class MethodNotAllowed(KinemaError):
-    """A page was asked for by another method than GET or HEAD."""
-
-    status = 405
-    code = "method-not-allowed"
-    title = "This method is not allowed here"
 
 
 class Page(msgspec.Struct, frozen=True):
