@@ -9,7 +9,7 @@ from tests.support.pages import axe_violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-PAGES = ("services", "resilience", "processes", "objectives")
+PAGES = ("services", "instances", "resilience", "processes", "objectives")
 
 
 @pytest.fixture
@@ -54,3 +54,16 @@ async def test_the_console_shows_services_calls_and_the_waterfall_of_a_request(p
     await expect(spans.filter(has_text="catalog").last).to_be_visible(timeout=30_000)
     await spans.first.locator("summary").click()
     assert await axe_violations(page) == []
+
+
+async def test_an_instance_is_taken_out_of_service_and_put_back(page, region):
+    await page.goto(f"{region.url}/console/instances")
+    row = page.locator("[data-testid=instance-row][data-instance=catalog-2]")
+    await row.wait_for(timeout=60_000)
+    await row.get_by_test_id("instance-leave").click()
+    assert await axe_violations(page) == []
+    await page.get_by_test_id("instance-confirm").click()
+    await expect(row).to_have_attribute("data-status", "OUT_OF_SERVICE", timeout=15_000)
+    assert region.ask("GET", "/v1/home").status == 200
+    await row.get_by_test_id("instance-return").click()
+    await expect(row).to_have_attribute("data-status", "UP", timeout=15_000)

@@ -41,3 +41,12 @@ export const unsetProperty = (name: string, scope: PropertyScope, reason: string
 
 export const rollBackProperty = (entry: number, reason: string) =>
   request<PropertyState>(`/v1/properties/audit/${entry}/rollback`, { method: "POST", body: { reason } });
+
+const instanceStatus = (service: string, instance: string) =>
+  `/v1/registry/${encodeURIComponent(service)}/${encodeURIComponent(instance)}/status`;
+
+export const overrideStatus = (service: string, instance: string, status: string) =>
+  request(instanceStatus(service, instance), { method: "PUT", body: { status } });
+
+export const restoreStatus = (service: string, instance: string) =>
+  request(instanceStatus(service, instance), { method: "DELETE" });

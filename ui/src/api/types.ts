@@ -1,6 +1,7 @@
 /** What travels between the region and this app, as the services' own API documents say it. */
 import type { components as Catalog } from "./generated/catalog";
 import type { components as Configuration } from "./generated/configuration";
+import type { components as Discovery } from "./generated/discovery";
 import type { components as Encoding } from "./generated/encoding";
 import type { components as Members } from "./generated/members";
 import type { components as Playback } from "./generated/playback";
@@ -19,6 +20,9 @@ export type PropertyList = Configuration["schemas"]["PropertyList"];
 export type PropertyState = Configuration["schemas"]["PropertyState"];
 export type PropertyScope = Configuration["schemas"]["Scope"];
 export type SetOverride = Configuration["schemas"]["SetOverride"];
+
+export type LeaseState = Discovery["schemas"]["LeaseState"];
+export type RegistryState = Discovery["schemas"]["RegistryState"];
 
 export type Job = Encoding["schemas"]["Job"];
 export type JobPage = Encoding["schemas"]["JobPage"];

@@ -34,6 +34,11 @@ export const consolePages: readonly ConsolePageRow[] = [
     Page: lazy(async () => ({ default: (await import("./observe/ResiliencePage")).ResiliencePage })),
   },
   {
+    path: "instances",
+    label: "Instances",
+    Page: lazy(async () => ({ default: (await import("./observe/InstancesPage")).InstancesPage })),
+  },
+  {
     path: "processes",
     label: "Processes",
     Page: lazy(async () => ({ default: (await import("./observe/ProcessesPage")).ProcessesPage })),

@@ -4,7 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ObjectiveState } from "../../api/types";
 import { precise, share, shortTime, windowName } from "./figures";
 import styles from "./observe.module.css";
-import { Panel, Table } from "./Panel";
+import { Figure, Panel, Table } from "./Panel";
 import { objectivesQuery } from "./queries";
 
 export function ObjectivesPage() {
@@ -57,13 +57,4 @@ function Objective({ objective }: { objective: ObjectiveState }) {
 
 function burn(objective: ObjectiveState, seconds: number): string {
   return objective.burn.find((one) => one.window_seconds === seconds)?.rate.toFixed(1) ?? "–";
-}
-
-function Figure({ name, value, bad = false }: { name: string; value: string; bad?: boolean }) {
-  return (
-    <div>
-      <dt>{name}</dt>
-      <dd className={bad ? styles.bad : undefined}>{value}</dd>
-    </div>
-  );
 }

@@ -65,3 +65,13 @@ export function NoRows({ columns, children }: { columns: number; children: React
     </tr>
   );
 }
+
+/** One number that matters, with its name above. */
+export function Figure({ name, value, bad = false }: { name: string; value: string; bad?: boolean }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd className={bad ? styles.bad : undefined}>{value}</dd>
+    </div>
+  );
+}
