@@ -21,11 +21,13 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+from kinema.core import priority
 from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError
 from kinema.core.log import get_logger
 from kinema.core.metrics import Metrics, Red, RedKey
+from kinema.core.priority import Priority
 from kinema.core.spans import SpanContext, Spans
 from kinema.model.telemetry import Batch, ProcessUsage, RedDelta, ResilienceState, Span, Wanted
 from kinema.observe.lines import TraceLines
@@ -100,7 +102,21 @@ class Reporter:
                     await self.report()
 
     async def report(self) -> None:
-        """Make a report and send what is due."""
+        """Make a report and send what is due.
+
+        Reports are about other work and no part of it: their own calls are counted and not recorded, and they are the first
+        to be left out when a service has too much to do, as they come again.
+        """
+        own = self._spans.context()
+        traced = tracing.current.set(SpanContext(tracing.new_trace_id(), "", own.service, own.instance, sampled=False))
+        classed = priority.current.set(Priority.BULK)
+        try:
+            await self._report()
+        finally:
+            priority.current.reset(classed)
+            tracing.current.reset(traced)
+
+    async def _report(self) -> None:
         self._pending.append(await self._batch())
         while len(self._pending) > _MOST_PENDING:
             self._pending.popleft()
@@ -147,9 +163,6 @@ class Reporter:
         )
 
     async def _keep_reporting(self) -> None:
-        # Reports are about other work and no part of it: their own calls are counted and not recorded.
-        own = self._spans.context()
-        tracing.current.set(SpanContext(tracing.new_trace_id(), "", own.service, own.instance, sampled=False))
         while True:
             try:
                 await self.report()

@@ -194,6 +194,7 @@ async def test_reports_leave_no_spans_of_their_own(reporting):
     await reporting.reporter.close()
     sent = [tracing.parse(one.headers.get(tracing.TRACEPARENT)) for one in upstream.seen if one.method == "POST"]
     assert {one.sampled for one in sent} == {False}
+    assert {one.headers.get(b"x-kinema-priority") for one in upstream.seen if one.method == "POST"} == {b"bulk"}
     assert reporting.rpc.spans.take() == []
 
 
