@@ -5,7 +5,7 @@ FAILED       it did not: 500, 502, 503, 504, a lost connection, an answer that i
 TIMED_OUT    it did not answer in time
 REFUSED      no connection could be made; nothing was sent
 SHED         it said that it has too much to do (the shed marker): healthy, but full
-ABANDONED    the caller left, or a fault was played: says nothing about the instance
+ABANDONED    the caller left, or had given too little time: says nothing about the instance
 """
 
 from enum import IntEnum
