@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
         runpy.run_module(arguments[2], run_name="__main__", alter_sys=True)
         return 0
     _leave_out(_FOR_TERMINALS)
-    from kinema.wiring import run_placement
+    from kinema.wiring.processes import run_placement
 
     return run_placement(os.environ["KINEMA_PLACEMENT"])
 

@@ -6,13 +6,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 
-from kinema import wiring
 from kinema.cluster import region_file
 from kinema.cluster.sockets import listen
 from kinema.cluster.topology import SERVICES
 from kinema.commands.options import Data, data_dir
 from kinema.core.errors import BadInput, NotFound
 from kinema.wiring import Placement
+from kinema.wiring.processes import run_placement
 
 RegistryOption = Annotated[
     list[str] | None,
@@ -56,7 +56,7 @@ def serve(
         edge_base=base,
         as_json=False,
     )
-    return wiring.run_placement(msgspec.json.encode(placement))
+    return run_placement(msgspec.json.encode(placement))
 
 
 def worker(*, data: Data = None, registry: RegistryOption = None) -> int:

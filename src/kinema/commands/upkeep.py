@@ -46,10 +46,10 @@ def rotate(*, data: Data = None) -> None:
 
 def openapi(*, out: Annotated[Path, Parameter(help="The directory to write to; made when missing.")]) -> None:
     """Write SERVICE.json for each service, without running any."""
-    from kinema import wiring
+    from kinema.wiring.inside import openapi_documents
 
     out.mkdir(parents=True, exist_ok=True)
-    for service, document in wiring.openapi_documents().items():
+    for service, document in openapi_documents().items():
         text = msgspec.json.format(msgspec.json.encode(document, order="sorted"), indent=1)
         path = out / f"{service}.json"
         if not path.exists() or path.read_bytes() != text:

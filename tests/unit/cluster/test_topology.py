@@ -4,7 +4,7 @@ import pytest
 from kinema.cluster import topology
 from kinema.cluster.topology import Process, Topology
 from kinema.core.errors import BadInput
-from kinema.wiring import SERVICES
+from kinema.wiring.services import SERVICES
 
 
 def built_in(tmp_path):
