@@ -3,7 +3,7 @@
 The connection is made when a call needs it. Calls that come meanwhile wait for it together, so a server that does not answer
 sees one attempt at a time.
 
-No client library is used: docs/adr/0007-memcached-client.md has what the two asyncio clients did with values that look like
+No client library is used: docs/adr/0005-memcached-client.md has what the two asyncio clients did with values that look like
 protocol and with calls that were cancelled.
 """
 
