@@ -26,7 +26,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler, Guard, LifespanHook
 from kinema.core import identity as identities
 from kinema.core import log, problem
 from kinema.core.clock import Clock
-from kinema.core.errors import KinemaError, Unauthenticated, Unavailable
+from kinema.core.errors import BadInput, KinemaError, Unauthenticated, Unavailable
 from kinema.core.identity import Identity, Role
 from kinema.core.keys import KeyRing
 from kinema.resilience.headers import MARKED, RETRIED, format_retry_after
@@ -92,6 +92,7 @@ def create_app(
         exception_handlers={
             KinemaError: _answer_error,
             HTTPException: _answer_http_error,
+            UnicodeDecodeError: _answer_no_text,
             Exception: _answer_unexpected,
         },
         middleware=[admission(service, instance, keys, clock, shedder)],
@@ -258,6 +259,14 @@ _TITLES = {
     413: "Too large",
     500: "Something went wrong on our side",
 }
+
+
+def _answer_no_text(request: AnyRequest, error: UnicodeDecodeError) -> Response[bytes]:
+    # msgspec finds it inside the framework's reading of a body, where it is nobody's validation error.
+    _logger.info("what was sent is no text", method=request.method, path=request.url.path, error=str(error))
+    return _problem_response(
+        BadInput("The request has bytes that are not UTF-8 where text is expected; send UTF-8."), request.url.path
+    )
 
 
 def _answer_unexpected(request: AnyRequest, error: Exception) -> Response[bytes]:

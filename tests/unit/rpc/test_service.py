@@ -25,6 +25,10 @@ class Body(msgspec.Struct, frozen=True):
     number: int
 
 
+class Named(msgspec.Struct, frozen=True):
+    name: str
+
+
 class Position(msgspec.Struct, frozen=True):
     after: str
 
@@ -65,6 +69,11 @@ async def numbers(data: Body) -> Body:
     return data
 
 
+@post("/names")
+async def names(data: Named) -> Named:
+    return data
+
+
 @get("/tagged")
 async def tagged(request: Request[object, object, State]) -> Response[bytes]:
     return conditional(request, "v7", lambda: Body(7))
@@ -82,7 +91,7 @@ def keys(tmp_path):
 
 @pytest.fixture
 def client(clock, keys):
-    routes = [who, public, operators, missing, broken, slow, numbers, tagged]
+    routes = [who, public, operators, missing, broken, slow, numbers, names, tagged]
     app = create_app(service="test", instance="test-1", keys=keys, clock=clock, routes=routes)
     with TestClient(app, raise_server_exceptions=False) as client:
         yield client
@@ -146,6 +155,13 @@ def test_bad_bodies_are_400_with_a_sentence(client, viewer, body):
     reply = client.post("/numbers", content=body, headers={**viewer, "content-type": "application/json"})
     assert reply.status_code == 400
     assert reply.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b'{"name": "\xff"}', b'{"name": "\xed\xa0\x80"}', b"\xff\xfe"])
+def test_a_body_that_is_not_utf_8_is_400(client, viewer, body):
+    reply = client.post("/names", headers=viewer, content=body)
+    assert reply.status_code == 400
+    assert reply.headers["content-type"] == "application/problem+json"
 
 
 def test_a_body_over_the_limit_is_413(client, viewer):
