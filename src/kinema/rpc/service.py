@@ -92,7 +92,8 @@ def create_app(
         exception_handlers={
             KinemaError: _answer_error,
             HTTPException: _answer_http_error,
-            UnicodeDecodeError: _answer_no_text,
+            UnicodeDecodeError: _answer_unreadable,
+            RecursionError: _answer_unreadable,
             Exception: _answer_unexpected,
         },
         middleware=[admission(service, instance, keys, clock, shedder)],
@@ -261,11 +262,12 @@ _TITLES = {
 }
 
 
-def _answer_no_text(request: AnyRequest, error: UnicodeDecodeError) -> Response[bytes]:
-    # msgspec finds it inside the framework's reading of a body, where it is nobody's validation error.
-    _logger.info("what was sent is no text", method=request.method, path=request.url.path, error=str(error))
+def _answer_unreadable(request: AnyRequest, error: UnicodeDecodeError | RecursionError) -> Response[bytes]:
+    # msgspec raises both while the framework reads a body, where they are nobody's validation errors.
+    _logger.info("what was sent cannot be read", method=request.method, path=request.url.path, error=str(error))
     return _problem_response(
-        BadInput("The request has bytes that are not UTF-8 where text is expected; send UTF-8."), request.url.path
+        BadInput("The request is not text in UTF-8, or nested too deeply; send JSON as the API describes it."),
+        request.url.path,
     )
 
 

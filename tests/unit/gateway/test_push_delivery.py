@@ -95,6 +95,7 @@ async def test_only_operators_and_services_may_send(tmp_path):
 
 BAD = {
     "no JSON": b"{",
+    "no UTF-8": b'{"type": "\xff"}',
     "a list": b"[]",
     "no target": b'{"type": "a"}',
     "an unknown kind": b'{"to": {"kind": "x"}, "type": "a"}',

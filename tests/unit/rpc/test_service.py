@@ -26,7 +26,7 @@ class Body(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    name: str
+    name: object
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -157,8 +157,10 @@ def test_bad_bodies_are_400_with_a_sentence(client, viewer, body):
     assert reply.json()["detail"]
 
 
-@pytest.mark.parametrize("body", [b'{"name": "\xff"}', b'{"name": "\xed\xa0\x80"}', b"\xff\xfe"])
-def test_a_body_that_is_not_utf_8_is_400(client, viewer, body):
+@pytest.mark.parametrize(
+    "body", [b'{"name": "\xff"}', b'{"name": "\xed\xa0\x80"}', b"\xff\xfe", b'{"name": ' + b"[" * 100_000]
+)
+def test_a_body_that_is_not_utf_8_or_nested_too_deeply_is_400(client, viewer, body):
     reply = client.post("/names", headers=viewer, content=body)
     assert reply.status_code == 400
     assert reply.headers["content-type"] == "application/problem+json"

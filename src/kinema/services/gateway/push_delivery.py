@@ -144,7 +144,7 @@ class Delivery:
     async def _take_handed(self, exchange: Exchange, reply: Callable[[msgspec.Struct], None]) -> None:
         try:
             handed = _handed_decoder.decode(await exchange.body(4 * _LARGEST_BODY))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadInput(f"This is no message that another gateway hands on: {error}.") from error
         reply(await self._push.deliver(handed))
 
