@@ -22,7 +22,7 @@ from kinema.rpc.service import create_app, make_server, open_socket
 
 @get("/work", opt={"public": True})
 async def work() -> str:
-    until = time.process_time() + 0.008  # of one core
+    until = time.process_time() + 0.016  # of one core, which does some 60 of these a second
     while time.process_time() < until:
         pass
     return "done"
@@ -75,7 +75,6 @@ async def test_a_twelvefold_spike_of_prefetches_leaves_user_initiated_requests_a
     client = Client(ClientLimits(connections=512, waiting=100_000))
     async with service(tmp_path) as origin:
         await client.fetch(origin, "GET", "/healthz")
-        # One core does some 90 of these a second on a quiet machine, half as many beside this test on a busy one.
         usual = await asyncio.gather(
             send(client, origin, b"critical", 15, 5.0, Counter()),
             send(client, origin, b"best_effort", 15, 5.0, Counter()),
@@ -86,8 +85,9 @@ async def test_a_twelvefold_spike_of_prefetches_leaves_user_initiated_requests_a
             send(client, origin, b"best_effort", 180, 20.0, Counter()),
         )
         assert set(prefetch) <= {200, 503}
+        sys.stdout.write(f"critical {availability(critical):.4f}, prefetches {availability(prefetch):.4f}\n")
         assert availability(critical) > 0.994
-        assert availability(prefetch) < 0.6
+        assert availability(prefetch) < 0.6, prefetch
         after = await send(client, origin, b"best_effort", 15, 5.0, Counter())
         assert availability(after) > 0.9
     await client.close()
