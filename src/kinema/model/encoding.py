@@ -4,7 +4,8 @@ from typing import Literal
 
 import msgspec
 
-TrackKind = Literal["video", "audio"]
+TrackKind = Literal["video", "audio", "text", "image"]
+MarkerKind = Literal["recap", "intro", "credits"]
 JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 RungState = Literal["waiting", "encoding", "published", "failed"]
 
@@ -16,20 +17,40 @@ class ByteRange(msgspec.Struct, frozen=True):
     length: int
 
 
-class Segment(msgspec.Struct, frozen=True):
-    """One media segment (moof + mdat) of a track: where it is, how long it plays (ticks of the track's timescale), its SHA-256."""
+class Segment(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One media segment (moof + mdat) of a track: where it is, how long it plays (ticks of the track's timescale), its SHA-256.
+
+    Of pictures it also says how good they look (mean VMAF, 0 to 100; 0: nobody measured it) and how many bytes from its start
+    reach to the end of its first picture, which is all that a player needs to show that one (0: not told).
+    """
 
     offset: int
     length: int
     duration: int
     digest: str
+    vmaf: float = 0.0
+    keyframe: int = 0
+
+
+class Tiles(msgspec.Struct, frozen=True):
+    """The grid of a sheet of small pictures: read row by row, each stands for `seconds` of the film and has this size in pixels."""
+
+    columns: int
+    rows: int
+    width: int
+    height: int
+    seconds: float
 
 
 class Track(msgspec.Struct, frozen=True):
-    """One fragmented MP4 file with one elementary stream; a video track is a rung of the ladder.
+    """One file that is fetched as a whole or by byte range; a video track is a rung of the ladder.
+
+    Pictures, sound and text with the codec "wvtt" are fragmented MP4 with one elementary stream. Text with the codec "vtt" is a
+    WebVTT file and an image with the codec "jpeg" a sheet of `tiles`; both have one segment and neither `init` nor `index`.
 
     `codec` is the RFC 6381 name, `bandwidth` the peak and `average_bandwidth` the mean in bits per second, `digest` the
-    SHA-256 of the whole file, which is also its name among the blobs.
+    SHA-256 of the whole file, which is also its name among the blobs. `key_id` names the key that it is encrypted with (32
+    hexadecimal digits; empty: it is not). `forced` text translates what is not in the film's own language and is shown always.
     """
 
     name: str
@@ -50,10 +71,40 @@ class Track(msgspec.Struct, frozen=True):
     channels: int = 0
     language: str = "und"
     label: str = ""
+    key_id: str = ""
+    forced: bool = False
+    tiles: Tiles | None = None
+
+
+class Chapter(msgspec.Struct, frozen=True):
+    """A part of a film that has a name; times are seconds from the film's start."""
+
+    start_seconds: float
+    end_seconds: float
+    title: str
+
+
+class Marker(msgspec.Struct, frozen=True):
+    """A part of a film that viewers may want to skip; times are seconds from the film's start."""
+
+    kind: MarkerKind
+    start_seconds: float
+    end_seconds: float
+
+
+class Protection(msgspec.Struct, frozen=True):
+    """How a version is encrypted: the scheme of ISO/IEC 23001-7, and the ids of all keys that its tracks use. Never a key."""
+
+    scheme: Literal["cbcs"]
+    key_ids: tuple[str, ...]
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """An immutable version of an asset: everything that playback and edge need to serve it. Adding a rung makes a new version."""
+    """An immutable version of an asset: everything that playback and edge need to serve it. Adding a rung makes a new version.
+
+    `quality_model` names the VMAF model of the segments' scores (empty: there are none). Manifests that were stored before a
+    field was added are read with its default.
+    """
 
     asset: str
     version: int
@@ -61,6 +112,10 @@ class Manifest(msgspec.Struct, frozen=True):
     duration_seconds: float
     created_at: float
     tracks: tuple[Track, ...]
+    chapters: tuple[Chapter, ...] = ()
+    markers: tuple[Marker, ...] = ()
+    protection: Protection | None = None
+    quality_model: str = ""
 
     def track(self, name: str) -> Track | None:
         """Return the track with this name, or None."""
