@@ -50,7 +50,8 @@ class Track(msgspec.Struct, frozen=True):
 
     `codec` is the RFC 6381 name, `bandwidth` the peak and `average_bandwidth` the mean in bits per second, `digest` the
     SHA-256 of the whole file, which is also its name among the blobs. `key_id` names the key that it is encrypted with (32
-    hexadecimal digits; empty: it is not). `forced` text translates what is not in the film's own language and is shown always.
+    hexadecimal digits; empty: it is not). `video_range` is
+    "SDR", "HLG" or "PQ" (empty: SDR). `forced` text translates what is not in the film's own language and is shown always.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Track(msgspec.Struct, frozen=True):
     channels: int = 0
     language: str = "und"
     label: str = ""
+    video_range: str = ""
     key_id: str = ""
     forced: bool = False
     tiles: Tiles | None = None

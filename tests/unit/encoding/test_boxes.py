@@ -6,18 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinema.services.encoding import commands
-from kinema.services.encoding.boxes import BadTrack, head_size, parse
+from kinema.services.encoding.packaging.boxes import head_size, parse
+from kinema.services.encoding.packaging.command import package
+from kinema.services.encoding.packaging.mp4 import BadTrack
 from kinema.services.encoding.tools import find_tools, run
 
 
 @pytest.fixture(scope="session")
 def packaged(tmp_path_factory, clip):
     import subprocess
-    from fractions import Fraction
 
     output = tmp_path_factory.mktemp("packaged") / "track.mp4"
-    command = commands.package(find_tools(), clip, "video", Fraction(24), output, output.parent)
+    command = package(find_tools(), clip, "video", output, output.parent)
     # The clip has one GOP of its own making: a single segment is enough here.
     subprocess.run(command, check=True)
     return output.read_bytes()
@@ -77,8 +77,6 @@ def test_an_index_that_points_elsewhere_is_refused(packaged):
 
 
 async def test_packaging_the_same_stream_twice_gives_the_same_bytes(tmp_path, clip):
-    from fractions import Fraction
-
     for name in ("a", "b"):
-        await run(commands.package(find_tools(), clip, "audio", Fraction(24), tmp_path / f"{name}.mp4", tmp_path), 30)
+        await run(package(find_tools(), clip, "audio", tmp_path / f"{name}.mp4", tmp_path), 30)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()

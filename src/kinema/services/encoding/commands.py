@@ -1,4 +1,4 @@
-"""The command lines of ffmpeg and the packager, as pure functions of facts and rungs.
+"""The command lines of ffmpeg, as pure functions of facts and rungs.
 
 Time: ffmpeg moves a file's time stamps so that the first of the streams in use begins at 0, therefore every command
 that reads a source uses its pictures and all its chosen sound, even where one of them goes to no file. Pictures are
@@ -56,20 +56,6 @@ def encode_audio(tools: Tools, source: Path, facts: Facts, audio: AudioFacts, ou
         "-c:a", "aac", "-b:a", str(AUDIO_BITS_PER_SECOND), "-ac", "2",
         "-f", "mp4", f"file:{output}",
         *_nowhere([facts.video_index, *(other.index for other in facts.audio if other != audio)]),
-    ]  # fmt: skip
-
-
-def package(tools: Tools, source: Path, kind: str, rate: Fraction, output: Path, scratch: Path) -> list[str]:
-    """Return the command that turns an encoded track into one fragmented file with an index.
-
-    The packager starts a segment at the first key frame past each multiple of the segment duration. For pictures the
-    multiple is half a frame less than a GOP, so that rounding never joins two GOPs; sound uses the GOP's own duration.
-    """
-    gop = gop_frames(rate)
-    seconds = (gop - Fraction(1, 2) if kind == "video" else Fraction(gop)) / rate
-    return [
-        tools.packager, "--quiet", "--use_fake_clock_for_muxer", "--segment_duration", f"{float(seconds):.9f}", "--temp_dir", str(scratch),
-        f"in={source},stream={kind},output={output}",
     ]  # fmt: skip
 
 

@@ -20,12 +20,13 @@ from kinema.core.ids import new_id
 from kinema.model.encoding import Track
 from kinema.services.encoding import commands
 from kinema.services.encoding.inspection import AudioFacts, Facts, Unusable, inspect
-from kinema.services.encoding.ladder import Rung
+from kinema.services.encoding.ladder import Rung, gop_frames
 from kinema.services.encoding.ledger import Ledger, Step
+from kinema.services.encoding.packaging.command import StreamKind, package
+from kinema.services.encoding.packaging.tracks import audio_track, video_track
 from kinema.services.encoding.poster import cut_poster
 from kinema.services.encoding.tools import DISK_FULL, ToolFailed, Tools, run
-from kinema.services.encoding.tracks import audio_track, video_track
-from kinema.services.encoding.verification import frame_counter, verify_audio, verify_video
+from kinema.services.encoding.verification import equal_gops, frame_counter, verify_audio, verify_video
 from kinema.storage.content import content_key, store
 from kinema.storage.ports import Blobs, local_path
 
@@ -33,7 +34,7 @@ _ENCODE_SECONDS = 7 * 24 * 3600.0
 _PACKAGE_SECONDS = 3600.0
 _FULL_BELOW = 1 << 20  # bytes left on a disk that counts as full
 _LEAST_SHARE = 0.9  # of the film's duration that must be decodable
-_REVISION = 1  # raise when the meaning of a step changes with the same parameters
+_REVISION = 2  # raise when the meaning of a step changes with the same parameters
 
 Progress = Callable[[float], None]
 """Takes the share (0 to 1) of a step that is done."""
@@ -78,8 +79,9 @@ class Pipeline:
                 lambda: self._encode_video(facts, rung, progress),
                 _encoded,
             )
-            track = await self._package(encoded, "video", facts, rung.name, describe)
-            await verify_video(await self._file("media", track.digest), track, encoded.frames, self._tools)
+            track = await self._package(encoded, "video", rung.name, describe)
+            gops = equal_gops(encoded.frames, gop_frames(Fraction(facts.frame_rate)))
+            await verify_video(await self._file("media", track.digest), track, gops, self._tools)
             return track
 
         return await self._ledger.once(self._step("rung", parameters), Track, make, _packaged)
@@ -95,7 +97,7 @@ class Pipeline:
             encoded = await self._ledger.once(
                 self._step("encode-audio", parameters), Encoded, lambda: self._encode_audio(facts, audio), _encoded
             )
-            track = await self._package(encoded, "audio", facts, name, describe)
+            track = await self._package(encoded, "audio", name, describe)
             await verify_audio(await self._file("media", track.digest), track, facts.duration_seconds, self._tools)
             return track
 
@@ -168,14 +170,13 @@ class Pipeline:
             output.unlink(missing_ok=True)
 
     async def _package(
-        self, encoded: Encoded, kind: str, facts: Facts, name: str, describe: Callable[[Path], Awaitable[Track]]
+        self, encoded: Encoded, kind: StreamKind, name: str, describe: Callable[[Path], Awaitable[Track]]
     ) -> Track:
         async def make() -> Track:
             source = await self._file("steps", encoded.digest)
             output = self._fresh("mp4")
-            rate = Fraction(facts.frame_rate)
             try:
-                await run(commands.package(self._tools, source, kind, rate, output, self._scratch), _PACKAGE_SECONDS)
+                await run(package(self._tools, source, kind, output, self._scratch), _PACKAGE_SECONDS)
                 track = await describe(output)
                 await store(self._blobs, "media", output)
             except ToolFailed as error:
@@ -187,7 +188,7 @@ class Pipeline:
             finally:
                 output.unlink(missing_ok=True)
 
-        step = self._step("package", (encoded.digest, kind, name, facts.frame_rate))
+        step = self._step("package", (encoded.digest, kind, name))
         return await self._ledger.once(step, Track, make, _packaged)
 
     async def _file(self, prefix: str, digest: str) -> Path:

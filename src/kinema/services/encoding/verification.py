@@ -1,13 +1,13 @@
 """Checks on a finished track before anybody can see it: it decodes whole, and it is cut where all the others are cut."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 from kinema.core.errors import KinemaError
 from kinema.model.encoding import Track
 from kinema.services.encoding import commands
-from kinema.services.encoding.ladder import gop_frames
 from kinema.services.encoding.tools import ToolFailed, Tools, run
 
 _DECODE_SECONDS = 6 * 3600.0
@@ -17,22 +17,27 @@ class NotVerified(KinemaError):
     """A track that was made is not fit to be published. Its steps are in the ledger, so repeating would not better it."""
 
 
-async def verify_video(path: Path, track: Track, frames: int, tools: Tools) -> None:
-    """Check a rung of `frames` pictures: every one decodes without a fault, and key frames stand at the segments' starts only."""
-    gop = gop_frames(Fraction(track.frame_rate))
+def equal_gops(frames: int, gop: int) -> tuple[int, ...]:
+    """Return how many pictures each GOP of a stream has when all but the last are equally long."""
+    return tuple(min(gop, frames - start) for start in range(0, frames, gop))
+
+
+async def verify_video(path: Path, track: Track, gops: Sequence[int], tools: Tools) -> None:
+    """Check a rung whose GOPs have this many pictures: every picture decodes without a fault, and each GOP is a segment."""
+    frames = sum(gops)
     pictures = await _packets(path, tools)
     if len(pictures) != frames:
         raise NotVerified(
             f"The rung {track.name} has {len(pictures)} pictures, {frames} were encoded; upload the file again."
         )
     keys = [number for number, (_, key) in enumerate(pictures) if key]
-    if keys != list(range(0, frames, gop)):
-        raise NotVerified(f"The key frames of {track.name} do not stand every {gop} pictures; upload the file again.")
+    if keys != [0, *accumulate(gops)][:-1]:
+        raise NotVerified(f"The key frames of {track.name} do not stand where its GOPs begin; upload the file again.")
     tick = Fraction(track.timescale) / Fraction(track.frame_rate)
     times = sorted(time for time, _ in pictures)
     if times != [times[0] + round(number * tick) for number in range(frames)]:
         raise NotVerified(f"The pictures of {track.name} are not evenly spaced; upload the file again.")
-    expected = [round(tick * min(gop, frames - start)) for start in keys]
+    expected = [round(tick * pictures) for pictures in gops]
     if [segment.duration for segment in track.segments] != expected:
         raise NotVerified(f"The segments of {track.name} are not cut at its key frames; upload the file again.")
     decoded = await _decode(path, track, tools)

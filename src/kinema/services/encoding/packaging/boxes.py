@@ -11,25 +11,16 @@ from collections.abc import Iterator
 
 import msgspec
 
-from kinema.core.errors import KinemaError
 from kinema.model.encoding import ByteRange
+from kinema.services.encoding.packaging.codec_names import audio_codec, video_codec, video_range
+from kinema.services.encoding.packaging.mp4 import BadTrack, Box, boxes, collect, only
 
 _CONTAINERS = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
+_FRAGMENT_CONTAINERS = frozenset({b"traf"})
+_PROTECTED = {b"encv": 78, b"enca": 28}  # sample entries that hide another one, and their bytes before the boxes
+HANDLERS = ("vide", "soun", "text")
 _SAP_MASK = 0x80000000
 _CLOSED_SAPS = (0, 1, 2)  # 0: not told; 1 and 2: decodable from here in output order (ISO/IEC 14496-12, Annex I)
-
-
-class BadTrack(KinemaError):
-    """A file is not a track as the packager makes it."""
-
-
-class Box(msgspec.Struct, frozen=True):
-    """A box of an MP4 file: its type, and where it and its payload begin and end (bytes from the start of the file)."""
-
-    kind: bytes
-    start: int
-    payload: int
-    end: int
 
 
 class SegmentPlace(msgspec.Struct, frozen=True):
@@ -42,7 +33,10 @@ class SegmentPlace(msgspec.Struct, frozen=True):
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """What the head of a track says. `timescale` counts ticks a second; sizes of pictures are those of the sample entry."""
+    """What the head of a track says. `timescale` counts ticks a second; sizes of pictures are those of the sample entry.
+
+    `key_id` names the key that the media are encrypted with (empty: they are not), `video_range` is HLS's name for how bright pictures are.
+    """
 
     init: ByteRange
     index: ByteRange
@@ -54,27 +48,8 @@ class Layout(msgspec.Struct, frozen=True):
     height: int = 0
     sample_rate: int = 0
     channels: int = 0
-
-
-def boxes(data: bytes | memoryview, start: int, end: int) -> Iterator[Box]:
-    """Yield the boxes between two offsets. The last one may reach past the data that is at hand, never past `end`."""
-    at = start
-    while at < end:
-        if at + 8 > min(end, len(data)):
-            raise BadTrack(f"The track ends inside a box header at byte {at}; package it again.")
-        size, kind = struct.unpack_from(">I4s", data, at)
-        header = 8
-        if size == 1:
-            if at + 16 > min(end, len(data)):
-                raise BadTrack(f"The track ends inside a box header at byte {at}; package it again.")
-            (size,) = struct.unpack_from(">Q", data, at + 8)
-            header = 16
-        elif size == 0:
-            size = end - at
-        if size < header or at + size > end:
-            raise BadTrack(f"The box {kind!r} at byte {at} claims {size} bytes, more than there are; package it again.")
-        yield Box(kind=kind, start=at, payload=at + header, end=at + size)
-        at += size
+    key_id: str = ""
+    video_range: str = ""
 
 
 def head_size(data: bytes, file_size: int) -> int:
@@ -105,25 +80,98 @@ def _parse(data: bytes, file_size: int) -> Layout:
             break
     if moov is None or sidx is None or sidx.end > len(data):
         raise BadTrack("The track has no moov and sidx at its head; package it again.")
-    found = _collect(data, moov)
-    timescale = _timescale(data, _only(found, b"mdhd"))
-    handler = _only(found, b"hdlr")
-    entry = next(boxes(data, _only(found, b"stsd").payload + 8, _only(found, b"stsd").end), None)
+    found = collect(data, moov, _CONTAINERS)
+    timescale = _timescale(data, only(found, b"mdhd"))
+    handler = only(found, b"hdlr")
+    entry = next(boxes(data, only(found, b"stsd").payload + 8, only(found, b"stsd").end), None)
     if entry is None:
         raise BadTrack("The track describes no samples; package it again.")
+    kind, key_id = _unprotected(data, entry)
+    described = data[handler.payload + 8 : handler.payload + 12].decode("latin-1")
+    if described not in HANDLERS:
+        raise BadTrack(f"The track holds {described!r}, neither pictures nor sound nor text; package it again.")
     layout = Layout(
         init=ByteRange(0, moov.end),
         index=ByteRange(sidx.start, sidx.end - sidx.start),
         timescale=timescale,
         codec="",
-        handler=data[handler.payload + 8 : handler.payload + 12].decode("latin-1"),
+        handler=described,
         segments=_segments(data, sidx, timescale, file_size),
+        key_id=key_id,
     )
     if layout.handler == "vide":
         width, height = struct.unpack_from(">HH", data, entry.payload + 24)
-        return msgspec.structs.replace(layout, codec=_video_codec(data, entry), width=width, height=height)
+        return msgspec.structs.replace(
+            layout,
+            codec=video_codec(data, entry, kind),
+            width=width,
+            height=height,
+            video_range=video_range(data, entry),
+        )
+    if layout.handler == "text":
+        if kind != b"wvtt":
+            raise BadTrack(f"The track holds {kind.decode('latin-1')!r}, not WebVTT; package it again.")
+        return msgspec.structs.replace(layout, codec="wvtt")
     channels, _, _, _, rate = struct.unpack_from(">HHHHI", data, entry.payload + 16)
-    return msgspec.structs.replace(layout, codec=_audio_codec(data, entry), channels=channels, sample_rate=rate >> 16)
+    return msgspec.structs.replace(
+        layout, codec=audio_codec(data, entry, kind), channels=channels, sample_rate=rate >> 16
+    )
+
+
+def first_picture_end(data: bytes, segment: SegmentPlace) -> int:
+    """Return how many bytes from a segment's start reach to the end of its first sample. `data` is the segment. Raises BadTrack.
+
+    That is the offset of the first run's data plus the size of its first sample (ISO/IEC 14496-12, 8.8.7 and 8.8.8).
+    """
+    try:
+        end = _first_sample_end(data, segment.offset)
+    except (struct.error, IndexError) as error:
+        raise BadTrack(f"The segment at byte {segment.offset} is cut short; package it again.") from error
+    if not 0 < end <= segment.length:
+        raise BadTrack(
+            f"The first picture of the segment at byte {segment.offset} lies outside of it; package it again."
+        )
+    return end
+
+
+def _first_sample_end(data: bytes, offset: int) -> int:
+    moof = next(boxes(data, 0, len(data)))
+    if moof.kind != b"moof":
+        raise BadTrack(f"The segment at byte {offset} begins with {moof.kind!r}, not with moof; package it again.")
+    found = collect(data, moof, _FRAGMENT_CONTAINERS)
+    tfhd, trun = only(found, b"tfhd"), found.get(b"trun", [None])[0]
+    if trun is None:
+        raise BadTrack(f"The segment at byte {offset} has no samples; package it again.")
+    (defaults,) = struct.unpack_from(">I", data, tfhd.payload)
+    at = tfhd.payload + 8
+    base = 0
+    if defaults & 0x1:
+        base = struct.unpack_from(">Q", data, at)[0] - offset
+        at += 8
+    at += (4 if defaults & 0x2 else 0) + (4 if defaults & 0x8 else 0)
+    size = struct.unpack_from(">I", data, at)[0] if defaults & 0x10 else 0
+    flags, count, data_offset = struct.unpack_from(">IIi", data, trun.payload)
+    if not flags & 0x1 or not count:
+        raise BadTrack(f"The segment at byte {offset} does not say where its samples begin; package it again.")
+    if flags & 0x200:
+        at = trun.payload + 12 + (4 if flags & 0x4 else 0) + (4 if flags & 0x100 else 0)
+        (size,) = struct.unpack_from(">I", data, at)
+    return int(base + data_offset + size)
+
+
+def _unprotected(data: bytes, entry: Box) -> tuple[bytes, str]:
+    """Return the kind that a sample entry has without encryption, and the id of its key (ISO/IEC 14496-12, 8.12; 23001-7, 8.2)."""
+    fields = _PROTECTED.get(entry.kind)
+    if fields is None:
+        return entry.kind, ""
+    outer = next((box for box in boxes(data, entry.payload + fields, entry.end) if box.kind == b"sinf"), None)
+    if outer is None:
+        raise BadTrack("The track is encrypted and does not say how; package it again.")
+    found = collect(data, outer, frozenset({b"schi"}))
+    original, scheme, key = only(found, b"frma"), only(found, b"schm"), only(found, b"tenc")
+    if data[scheme.payload + 4 : scheme.payload + 8] != b"cbcs":
+        raise BadTrack("The track is encrypted by another scheme than cbcs; package it again.")
+    return bytes(data[original.payload : original.payload + 4]), data[key.payload + 8 : key.payload + 24].hex()
 
 
 def _available(data: bytes, file_size: int) -> Iterator[Box]:
@@ -133,25 +181,6 @@ def _available(data: bytes, file_size: int) -> Iterator[Box]:
         box = next(boxes(data, at, file_size))
         yield box
         at = box.end
-
-
-def _collect(data: bytes, parent: Box) -> dict[bytes, list[Box]]:
-    found: dict[bytes, list[Box]] = {}
-    waiting = [parent]
-    while waiting:
-        outer = waiting.pop()
-        for box in boxes(data, outer.payload, outer.end):
-            found.setdefault(box.kind, []).append(box)
-            if box.kind in _CONTAINERS:
-                waiting.append(box)
-    return found
-
-
-def _only(found: dict[bytes, list[Box]], kind: bytes) -> Box:
-    matching = found.get(kind, [])
-    if len(matching) != 1:
-        raise BadTrack(f"The track has {len(matching)} boxes {kind.decode()} where one belongs; package it again.")
-    return matching[0]
 
 
 def _timescale(data: bytes, mdhd: Box) -> int:
@@ -189,58 +218,3 @@ def _segments(data: bytes, sidx: Box, track_timescale: int, file_size: int) -> t
     if not segments or offset != file_size:
         raise BadTrack("The segments of the index do not fill the file to its end; package it again.")
     return tuple(segments)
-
-
-def _video_codec(data: bytes, entry: Box) -> str:
-    """Return the RFC 6381 name of an AVC sample entry: profile, constraint flags and level are bytes 1 to 3 of avcC."""
-    kind = entry.kind.decode("latin-1")
-    if kind not in {"avc1", "avc3"}:
-        raise BadTrack(f"The track holds {kind!r}, not H.264; package it again.")
-    for box in boxes(data, entry.payload + 78, entry.end):
-        if box.kind == b"avcC" and box.end - box.payload >= 4:
-            return f"{kind}.{data[box.payload + 1 : box.payload + 4].hex()}"
-    raise BadTrack("The video track has no decoder configuration (avcC); package it again.")
-
-
-def _audio_codec(data: bytes, entry: Box) -> str:
-    """Return the RFC 6381 name of an MPEG-4 audio sample entry: object type indication and audio object type from esds."""
-    if entry.kind != b"mp4a":
-        raise BadTrack(f"The track holds {entry.kind.decode('latin-1')!r}, not AAC; package it again.")
-    for box in boxes(data, entry.payload + 28, entry.end):
-        if box.kind == b"esds":
-            return _esds_codec(data[box.payload + 4 : box.end])
-    raise BadTrack("The audio track has no decoder configuration (esds); package it again.")
-
-
-def _esds_codec(body: bytes) -> str:
-    """Walk the descriptors of ISO/IEC 14496-1: ES (3) > DecoderConfig (4) > DecoderSpecificInfo (5)."""
-    tag, at = _descriptor(body, 0)
-    if tag != 3:
-        raise BadTrack("The audio track's esds has no ES descriptor; package it again.")
-    flags = body[at + 2]
-    at += 3 + (2 if flags & 0x80 else 0) + (2 if flags & 0x20 else 0)
-    if flags & 0x40:
-        at += 1 + body[at]
-    tag, at = _descriptor(body, at)
-    if tag != 4:
-        raise BadTrack("The audio track's esds has no decoder configuration; package it again.")
-    object_type = body[at]
-    tag, at = _descriptor(body, at + 13)
-    if tag != 5:
-        raise BadTrack("The audio track's esds has no decoder specific part; package it again.")
-    audio_type = body[at] >> 3
-    if audio_type == 31:
-        audio_type = 32 + ((body[at] & 7) << 3 | body[at + 1] >> 5)
-    return f"mp4a.{object_type:x}.{audio_type}"
-
-
-def _descriptor(body: bytes, at: int) -> tuple[int, int]:
-    """Return a descriptor's tag and where its content begins; the length is 1 to 4 bytes of 7 bits."""
-    tag = body[at]
-    at += 1
-    for _ in range(4):
-        more = body[at] & 0x80
-        at += 1
-        if not more:
-            break
-    return tag, at
