@@ -1,0 +1,1 @@
+"""Quality: how good an encode looks, at which rate, and which encodes are worth having."""

@@ -1,0 +1,1 @@
+"""Shots: where a film's pictures change at once, and how it is divided there."""
