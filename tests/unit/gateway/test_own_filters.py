@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import sys
 import textwrap
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -100,6 +102,11 @@ async def test_a_file_is_taken_up_changed_and_dropped_while_the_gateway_runs(tmp
         ("raise SystemExit(3)\n", "SystemExit"),
         (HEADER_FILTER.replace("        pass", "        1 / 0"), "ZeroDivisionError"),
         ("\0", "null bytes"),
+        (HEADER_FILTER.replace("return route", "raise LookupError(route)"), "LookupError"),
+        (HEADER_FILTER.replace("def applies_to", "async def applies_to"), "async applies_to"),
+        (HEADER_FILTER.replace("order = 90", "order = 90\n    deadline_seconds = float('nan')"), "deadline nan"),
+        (HEADER_FILTER.replace("order = 90", "order = 90\n    deadline_seconds = 'long'"), "deadline 'long'"),
+        (HEADER_FILTER.replace("        pass", "        exit()"), "SystemExit"),
     ],
 )
 async def test_a_broken_file_leaves_the_old_filter_running_and_is_reported(tmp_path, text, reason):
@@ -130,6 +137,12 @@ async def test_a_filter_may_refuse_answer_wait_and_fail(tmp_path):
             "async def apply(self, passage): raise ValueError('inside')": 500,
             "def apply(self, passage): return 'nonsense'": 500,
             "def apply(self, passage): passage.lines.append(None)": 500,
+            "def apply(self, passage): exit()": 500,
+            "def apply(self, passage): raise asyncio.CancelledError": 500,
+            "async def apply(self, passage): exit()": 500,
+            "async def apply(self, passage): raise asyncio.CancelledError": 500,
+            "def apply(self, passage):\n    passage.reply(200, [], 'text')\n    return True": 500,
+            "def apply(self, passage):\n    passage.reply(99, [], b'')\n    return True": 500,
         }
         for body, status in bodies.items():
             await folder.write("own.py", inbound(body))
@@ -225,6 +238,77 @@ async def test_an_endpoint_answers_by_itself_and_may_bring_its_own_route(tmp_pat
         assert (await region.get("/v1/hello")).body == b"hello"
         assert (await region.get("/v1/hello", method="POST")).status == 401
         assert (await region.get("/v1/home", token)).body == b"instead"
+
+
+@pytest.mark.parametrize(
+    ("route", "reason"),
+    [
+        ("'/v1/hello'", "is no Route"),
+        ("Route(prefix=5)", "is no Route"),
+        ("Route(prefix='hello', endpoint='nothing')", "'hello'"),
+        ("Route(prefix='/v1/hello/again', endpoint='nothing')", "'/v1/hello/again'"),
+        ("Route(prefix='/v1/hello', endpoint='nowhere')", "'nowhere'"),
+        ("Route(prefix='/v1/home', endpoint='nothing')", "/v1/home is there already"),
+    ],
+)
+async def test_a_route_that_nobody_could_take_is_reported_and_harms_nothing(tmp_path, route, reason):
+    async with own_region(tmp_path) as region:
+        token = await ready(region)
+        folder = Folder(region, tmp_path)
+        text = inbound("def apply(self, passage): passage.reply(200, [], b'')", kind="endpoint")
+        text = text.replace(
+            "class Own:", f"from kinema.services.gateway.routes import Route\nclass Own:\n    route = {route}"
+        )
+        await folder.write("own.py", text)
+        assert folder.status("own.py").state == "broken"
+        assert reason in folder.status("own.py").problem
+        assert (await region.get("/v1/home", token)).body == b"home"
+        await folder.write("shout.py", HEADER_FILTER.replace("{word}", "taken"))
+        assert (await region.get("/v1/home", token)).headers.get(b"x-shout") == b"taken"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "def apply(self, passage): return None",
+        "def apply(self, passage): return True",
+        "async def apply(self, passage): return None",
+        "async def apply(self, passage): await asyncio.sleep(0.01)",
+    ],
+)
+async def test_an_endpoint_that_ends_without_an_answer_is_a_failure_and_leaves_nobody_waiting(tmp_path, body):
+    async with own_region(tmp_path) as region:
+        token = await ready(region)
+        folder = Folder(region, tmp_path)
+        await folder.write("own.py", inbound(body, kind="endpoint"))
+        assert (await region.get("/v1/home", token)).status == 500
+        assert folder.status("own.py").last_failure == "RuntimeError: The endpoint own ended without an answer."
+
+
+async def test_an_endpoint_may_answer_later_when_it_listens_for_a_client_that_leaves(tmp_path):
+    async with own_region(tmp_path) as region:
+        token = await ready(region)
+        folder = Folder(region, tmp_path)
+        later = """
+        def apply(self, passage):
+            timer = asyncio.get_running_loop().call_later(0.05, passage.reply, 200, [], b'later')
+            passage.exchange.on_disconnect = timer.cancel
+        """
+        await folder.write("own.py", inbound(later, kind="endpoint"))
+        assert (await region.get("/v1/home", token)).body == b"later"
+
+
+async def test_whoever_blocks_while_a_filter_is_made_can_be_named(tmp_path, monkeypatch):
+    async with own_region(tmp_path) as region:
+        await ready(region)
+        folder = Folder(region, tmp_path)
+        named = []
+        probe = ModuleType("own_probe")
+        probe.look = lambda path: named.append(region.gateway.reloading.owner(path))
+        monkeypatch.setitem(sys.modules, "own_probe", probe)
+        made = "import own_probe; own_probe.look(__file__)"
+        await folder.write("own.py", inbound("def apply(self, passage): ...").replace("self.parts = parts", made))
+        assert [(one.name, one.digest) for one in named] == [("own.py", folder.status("own.py").digest)]
 
 
 async def test_a_filter_by_head_sees_each_head_once_and_again_when_it_has_changed(tmp_path):

@@ -32,6 +32,10 @@ async def test_files_are_typed_cached_compressed_and_revalidated(tmp_path, built
         assert script.headers.get(b"cache-control") == b"public, max-age=31536000, immutable"
         assert gzip.decompress(script.body) == (built / "assets" / "app-1a2b.js").read_bytes()
         assert script.headers.get(b"vary") == b"accept-encoding"
+        for refusing in (b"gzip;q=0", b"*;q=0", b"br, gzip;q=0.0", b"identity, gzip;q=0.5"):
+            plain = await region.get("/assets/app-1a2b.js", (b"accept-encoding", refusing))
+            assert plain.headers.get(b"content-encoding") is None
+            assert plain.body == (built / "assets" / "app-1a2b.js").read_bytes()
         again = await region.get("/", HTML, (b"if-none-match", page.headers.get(b"etag")))
         assert (again.status, again.body) == (304, b"")
         head = await region.get("/", HTML, method="HEAD")

@@ -100,7 +100,9 @@ class Answer:
         self.transforms.append(transform)
 
     def head(self) -> Head:
-        """Encode status and fields, without the lines. Raises ValueError for a field that would break the head apart."""
+        """Encode status and fields, without the lines. Raises ValueError for what would be no head, or break it apart."""
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"An answer has a status from 200 to 599, not {self.status!r}.")
         if self._fields is not None or self._received is None:
             return encode_head(self.status, self.fields)
         received = self._received

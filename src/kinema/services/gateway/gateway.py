@@ -26,7 +26,7 @@ from kinema.services.gateway.events import Events
 from kinema.services.gateway.filters import INBOUND, OUTBOUND, BuiltIn, Filters, Parts
 from kinema.services.gateway.health import NEEDED, Health
 from kinema.services.gateway.hystrix_endpoint import HystrixEndpoint
-from kinema.services.gateway.installed import DEADLINE_SECONDS
+from kinema.services.gateway.installed import DEADLINE_SECONDS, Installed
 from kinema.services.gateway.ledger import Ledger
 from kinema.services.gateway.limits import BODY_LIMIT, TIMEOUT, RouteLimits
 from kinema.services.gateway.observing import Observing
@@ -39,9 +39,9 @@ from kinema.services.gateway.push_metrics import push_samples
 from kinema.services.gateway.push_registry import PushLimits
 from kinema.services.gateway.push_socket import Sockets
 from kinema.services.gateway.reloading import Reloading
-from kinema.services.gateway.routes import NOTHING, PAGES, ROUTES, Route, prefix_of
+from kinema.services.gateway.routes import NOTHING, PAGES, ROUTES, Route, check_route, prefix_of
 from kinema.services.gateway.sessions import Sessions
-from kinema.services.gateway.waiting import within
+from kinema.services.gateway.waiting import RAISED, within
 from kinema.services.gateway.watchdog import Watchdog
 from kinema.services.gateway.websocket import WebSockets
 
@@ -131,7 +131,7 @@ class Gateway:
             "hystrix": self._hystrix,
             "nothing": _nothing,
         }
-        self.reloading = Reloading(name, parts, built_in, filters_dir, parts.clock, self._take_up)
+        self.reloading = Reloading(name, parts, built_in, filters_dir, parts.clock, self._take_up, self._try_on)
         limits.properties.watch(TIMEOUT, self._limit)
         limits.properties.watch(BODY_LIMIT, self._limit)
 
@@ -180,7 +180,18 @@ class Gateway:
     def _take_up(self, filters: Filters) -> None:
         """Build the lanes anew and put them in place at once."""
         self.ledger.slow_seconds = self._parts.config.passport.slow_seconds
+        self._lanes = self._build(filters)
 
+    def _try_on(self, own: Installed) -> None:
+        """Raise what an operator's filter would raise when it is taken up."""
+        if own.route is not None:
+            check_route(own.route, self._routes, self._endpoints)
+        for route in (*self._routes, PAGES, NOTHING):
+            for opened in (False, True):
+                own.applies_to(route, opened=opened)
+        self._build(Filters((own,)))
+
+    def _build(self, filters: Filters) -> Lanes:
         def lane(route: Route, opened: bool) -> Lane:
             inbound = filters.inbound(route, opened=opened)
             again = filters.again(route, opened=opened)
@@ -191,7 +202,7 @@ class Gateway:
 
         known = {route.prefix for route in self._routes}
         added = [route for route in filters.routes() if route.prefix not in known]
-        self._lanes = Lanes((*self._routes, *added), lane)
+        return Lanes((*self._routes, *added), lane)
 
     def _run(self, passage: Passage) -> None:
         """Go through the filters that are left and the endpoint; the first that has to wait continues in a task."""
@@ -208,7 +219,9 @@ class Gateway:
                 _remember(passage.reading.passed, passage.new_way)
             if (waiting := apply(passage)) and waiting is not True:
                 self._wait(passage, apply, waiting)
-        except Exception as error:  # noqa: BLE001 (whatever a filter or endpoint raises becomes this request's answer)
+            elif lane.own:
+                _answered(passage, apply)
+        except RAISED as error:
             self._failed(passage, apply, error)
 
     def _wait(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
@@ -222,9 +235,13 @@ class Gateway:
     async def _resume(self, passage: Passage, apply: Apply, waiting: Awaitable[bool | None]) -> None:
         installed = passage.lane.installed.get(apply)
         seconds = DEADLINE_SECONDS if installed is None else installed.deadline_seconds
+        leaving = passage.exchange.on_disconnect
         tracing.current.set(self.ledger.observing.context(passage))  # for what it calls; this task is the request's own
         try:
             answered = await within(waiting, seconds, _name(passage, apply))
+            if passage.lane.own and apply is passage.lane.endpoint and passage.exchange.on_disconnect is leaving:
+                passage.exchange.on_disconnect = None
+                _answered(passage, apply)
         except Exception as error:  # noqa: BLE001 (as in _run)
             passage.exchange.on_disconnect = None
             self._failed(passage, apply, error)
@@ -235,7 +252,7 @@ class Gateway:
         passage.exchange.on_disconnect = None
         self._run(passage)
 
-    def _failed(self, passage: Passage, apply: Apply, error: Exception) -> None:
+    def _failed(self, passage: Passage, apply: Apply, error: BaseException) -> None:
         """Answer with an error; a filter that did not mean to refuse is reported."""
         installed = passage.lane.installed.get(apply)
         if installed is not None:
@@ -268,6 +285,12 @@ def _remember(passed: set[object], way: Way) -> None:
     if len(passed) >= _MOST_WAYS:
         passed.clear()
     passed.add(way)
+
+
+def _answered(passage: Passage, apply: Apply) -> None:
+    """Raise RuntimeError when an operator's endpoint has ended and nobody answers: its client would wait for ever."""
+    if not passage.exchange.answered and passage.exchange.on_disconnect is None:
+        raise RuntimeError(f"The endpoint {_name(passage, apply)} ended without an answer.")
 
 
 def _name(passage: Passage, apply: Apply) -> str:

@@ -12,11 +12,12 @@ else may write them: otherwise anybody who can write there would own the region.
 
 import asyncio
 import hashlib
+import math
 import os
 import stat
 import sys
 from collections.abc import Callable
-from inspect import isclass
+from inspect import isclass, iscoroutinefunction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,7 +27,7 @@ import msgspec
 from kinema.core.errors import BadInput, KinemaError
 from kinema.core.log import get_logger
 from kinema.model.gateway import FilterStatus
-from kinema.services.gateway.installed import Installed
+from kinema.services.gateway.installed import DEADLINE_SECONDS, Installed
 from kinema.services.gateway.quarantine import Entry, Quarantine
 
 LARGEST_BYTES = 1 << 20
@@ -62,19 +63,24 @@ class _Held(msgspec.Struct):
     """What is known of one file: the version that runs, and what was last found there."""
 
     installed: Installed | None = None
+    code: Source | None = None  # whose code may be on the loop: what runs, or what is being made
     digest: str = ""  # of what was last looked at, good or bad
     problem: str = ""
     quarantined: bool = False
 
 
 class OwnFilters:
-    """The filters of one folder. `make` builds a filter from its class; `stuck` is told of an import that does not end."""
+    """The filters of one folder. `make` builds a filter from its class, and `try_on` raises what taking it up would.
+
+    `stuck` is told of an import that does not end.
+    """
 
     def __init__(
         self,
         folder: Path,
         quarantine: Quarantine,
         make: Callable[[Any], Any],
+        try_on: Callable[[Installed], None],
         stuck: Callable[[Source, str], None],
         import_seconds: float = IMPORT_SECONDS,
     ) -> None:
@@ -82,6 +88,7 @@ class OwnFilters:
         self.problem = ""
         self._quarantine = quarantine
         self._make = make
+        self._try_on = try_on
         self._stuck = stuck
         self._import_seconds = import_seconds
         self._held: dict[str, _Held] = {}
@@ -92,10 +99,10 @@ class OwnFilters:
         """The filters that run."""
         return tuple(held.installed for held in self._held.values() if held.installed is not None)
 
-    def running(self, path: str) -> Installed | None:
-        """Return the filter whose code is in this file."""
+    def running(self, path: str) -> Source | None:
+        """Return what runs, or is just being made, of the code in this file."""
         held = self._held.get(Path(path).name) if os.path.dirname(path) == str(self.folder) else None  # noqa: PTH120
-        return None if held is None else held.installed
+        return None if held is None else held.code
 
     async def look(self) -> bool:
         """Take up what has changed; return whether anything did that requests could notice."""
@@ -136,7 +143,7 @@ class OwnFilters:
         running = held.installed
         if running is not None and running.digest in blocked:
             _forget(running)
-            held.installed = running = None
+            held.installed = held.code = running = None
             _log.error("a filter was taken out: it blocked a gateway", file=source.name)
         if source.digest in blocked:
             if held.digest != source.digest or not held.quarantined:
@@ -151,9 +158,11 @@ class OwnFilters:
         held.digest = source.digest
         held.problem = source.problem
         if not held.problem:
+            before, held.code = held.code, source
             try:
                 held.installed = await self._load(source)
             except FilterBroken as error:
+                held.code = before
                 held.problem = error.detail
             else:
                 if running is not None and running.digest != source.digest:
@@ -175,9 +184,10 @@ class OwnFilters:
         try:
             one = self._make(found)
             installed = Installed(Path(source.name).stem, found.kind, one, source=source.name, digest=source.digest)
+            self._try_on(installed)
         except KinemaError as error:
             raise FilterBroken(f"The filter of {source.name} refuses to be made: {error}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise FilterBroken(
                 f"The filter of {source.name} cannot be made: {type(error).__name__}: {error}."
             ) from error
@@ -223,6 +233,13 @@ def _checked(found: Any, file: str) -> Any:
     order = getattr(found, "order", None)
     if not isinstance(order, int):
         raise FilterBroken(f"{found.__name__} in {file} has the order {order!r}; it must be a whole number.")
+    seconds = getattr(found, "deadline_seconds", DEADLINE_SECONDS)
+    if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+        raise FilterBroken(f"{found.__name__} in {file} has the deadline {seconds!r}; it must be a number of seconds.")
+    if iscoroutinefunction(getattr(found, "applies_to", None)):
+        raise FilterBroken(
+            f"{found.__name__} in {file} has an async applies_to; it is asked once, and must say at once."
+        )
     missing = [name for name in ("applies_to", "apply") if not callable(getattr(found, name, None))]
     if missing:
         raise FilterBroken(f"{found.__name__} in {file} has no method {' and no method '.join(missing)}.")

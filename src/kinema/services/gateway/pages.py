@@ -23,11 +23,13 @@ from kinema.core.etag import matches
 from kinema.core.log import get_logger
 from kinema.rpc.directory import Directory
 from kinema.services.gateway.answer import HeaderList
+from kinema.services.gateway.encodings import choose
 from kinema.services.gateway.passage import Passage
 
 _INDEX = "/index.html"
 _LOOK_SECONDS = 2.0
 _LARGEST_BYTES = 32 * 1024 * 1024
+_CODINGS = ("gzip",)
 _COMPRESSED = ("text/", "application/javascript", "application/json", "application/manifest+json", "image/svg+xml")
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -109,7 +111,7 @@ class Pages:
         etag = page.etag
         if page.packed:
             headers.append((b"vary", b"accept-encoding"))
-            if b"gzip" in (exchange.headers.get(b"accept-encoding") or b""):
+            if choose(exchange.headers.get(b"accept-encoding"), _CODINGS).coding:
                 headers.append((b"content-encoding", b"gzip"))
                 body, etag = page.packed, page.etag + "-gzip"
         headers.append((b"etag", f'"{etag}"'.encode()))

@@ -22,7 +22,7 @@ from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Session
 from kinema.services.gateway.status import StatusCategory, category_of_error
 from kinema.services.gateway.streaming import Streaming
-from kinema.services.gateway.waiting import within
+from kinema.services.gateway.waiting import RAISED, within
 
 Apply = Callable[["Passage"], Awaitable[bool | None] | bool | None]
 ApplyOutbound = Callable[["Passage", Answer], Awaitable[None] | None]
@@ -38,7 +38,18 @@ class Lane:
     `again` are the inbound filters for requests whose like has passed before (`Installed.by_head`). `installed` leads from a filter's `apply` to its place in the books; a request keeps the lane it began in.
     """
 
-    __slots__ = ("again", "deadline", "endpoint", "inbound", "installed", "ledger", "outbound", "records", "route")
+    __slots__ = (
+        "again",
+        "deadline",
+        "endpoint",
+        "inbound",
+        "installed",
+        "ledger",
+        "outbound",
+        "own",
+        "records",
+        "route",
+    )
 
     def __init__(
         self,
@@ -59,6 +70,7 @@ class Lane:
         self.ledger = ledger
         self.records = ledger.observing.route(route)
         self.installed = installed
+        self.own = endpoint in installed  # an operator's endpoint answers
 
 
 class Way:
@@ -127,7 +139,7 @@ class Passage:
                     return
             apply = None
             self._send(answer)
-        except Exception as error:  # noqa: BLE001 (whatever a filter raises becomes this request's answer)
+        except RAISED as error:
             self._broken(apply, error, answer.lines)
 
     def start(
@@ -162,7 +174,7 @@ class Passage:
             else:
                 self.exchange.on_writable = on_writable
                 self.exchange.start(answer.head().extended(b"".join(answer.lines)), (), answer.length)
-        except Exception as error:  # noqa: BLE001 (as above)
+        except RAISED as error:
             self._broken(apply, error, answer.lines)
 
     def write(self, piece: bytes) -> bool:
@@ -233,9 +245,11 @@ class Passage:
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _send(self, answer: Answer) -> None:
-        head, lines = answer.head(), b"".join(answer.lines)
+        head, lines, body = answer.head(), b"".join(answer.lines), answer.body or b""
+        if body.__class__ is not bytes and not isinstance(body, memoryview | bytearray):
+            raise TypeError(f"The body of an answer is bytes, not {type(body).__name__}.")
         self.lane.ledger.settled(self, answer.status)
-        self.exchange.send(head, answer.body or b"", lines)
+        self.exchange.send(head, body, lines)
 
     def _later(
         self,
@@ -280,7 +294,7 @@ class Passage:
         if streaming is not None and before is not None:
             before()  # nobody wants the body that was to be streamed
 
-    def _broken(self, apply: ApplyOutbound | None, error: Exception, lines: list[bytes]) -> None:
+    def _broken(self, apply: ApplyOutbound | None, error: BaseException, lines: list[bytes]) -> None:
         """Answer that an outbound filter failed, with the lines of those before it; without a filter, these cannot be sent."""
         if apply is not None:
             self.lane.installed[apply].failed(error)

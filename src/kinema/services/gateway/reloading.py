@@ -27,6 +27,8 @@ _log = get_logger(__name__)
 class Reloading:
     """Keeps the filters of one gateway up to date. `changed` is called with them at the start and after every change.
 
+    `try_on` raises what an operator's filter would raise when it is taken up, so that one that does never is.
+
     Without a data directory there are only the built-in filters, as they were made.
     """
 
@@ -38,6 +40,7 @@ class Reloading:
         filters_dir: Path | None,
         clock: Clock,
         changed: Callable[[Filters], None],
+        try_on: Callable[[Installed], None],
     ) -> None:
         self._name = name
         self._parts = parts
@@ -52,7 +55,9 @@ class Reloading:
         self._config_path = data_dir / FILE if data_dir is not None else None
         if data_dir is not None:
             self._quarantine = Quarantine(data_dir)
-            self._own = OwnFilters(filters_dir or data_dir / "filters", self._quarantine, self._make, self._stuck)
+            self._own = OwnFilters(
+                filters_dir or data_dir / "filters", self._quarantine, self._make, try_on, self._stuck
+            )
 
     async def start(self) -> None:
         """Load what is there, and look for changes from then on."""
@@ -78,13 +83,13 @@ class Reloading:
         """Return all filters as they are now."""
         return Filters((*self._built_in.installed, *(self._own.installed if self._own is not None else ())))
 
-    def owner(self, path: str) -> Installed | None:
+    def owner(self, path: str) -> Source | None:
         """Return the operator's filter whose code is in this file."""
         return None if self._own is None else self._own.running(path)
 
-    def convict(self, culprit: Installed, where: str) -> None:
+    def convict(self, culprit: Source, where: str) -> None:
         """Put a filter that holds the loop in quarantine and end this process at once; the supervisor starts another."""
-        self._end(culprit.source, culprit.digest, where)
+        self._end(culprit, where)
 
     def report(self) -> FilterReport:
         """Describe all filters."""
@@ -103,8 +108,8 @@ class Reloading:
             await self._clock.sleep(LOOK_SECONDS)
             try:
                 await self.look()
-            except OSError as error:
-                _log.warning("changes of filters could not be looked for", error=str(error))
+            except Exception as error:  # noqa: BLE001 (whatever it is, the next change is to be taken up)
+                _log.warning("changes of filters could not be taken up", exc_info=error)
 
     async def _look_at_config(self) -> bool:
         if self._config_path is None:
@@ -136,14 +141,14 @@ class Reloading:
         return found(self._parts)
 
     def _stuck(self, source: Source, what: str) -> None:
-        self._end(source.name, source.digest, f"{what}, which did not end")
+        self._end(source, f"{what}, which did not end")
 
-    def _end(self, file: str, digest: str, where: str) -> None:
-        entry = Entry(file, digest, where, time.time(), f"{self._name} (pid {os.getpid()})")
+    def _end(self, source: Source, where: str) -> None:
+        entry = Entry(source.name, source.digest, where, time.time(), f"{self._name} (pid {os.getpid()})")
         self._quarantine.add(entry)
         # The main thread may hold the lock of the log, so the end does not depend on the line that tells of it.
         threading.Timer(0.2, os._exit, (EXIT_CODE,)).start()
-        _log.critical("a filter blocked the gateway, which is replaced without it", file=file, where=where)
+        _log.critical("a filter blocked the gateway, which is replaced without it", file=source.name, where=where)
         os._exit(EXIT_CODE)
 
 

@@ -3,8 +3,11 @@
 What is not in this table is not reachable from outside: internal paths, a service's /healthz and /schema.
 """
 
+from collections.abc import Collection, Iterable
+
 import msgspec
 
+from kinema.core.errors import BadInput
 from kinema.core.priority import Priority
 
 _MIB = 1024 * 1024
@@ -80,6 +83,24 @@ ROUTES: tuple[Route, ...] = (
 # The rest of /v1 does not exist; what is not under /v1 is the user interface.
 NOTHING = Route(prefix="/v1", endpoint="nothing")
 PAGES = Route(prefix="/", endpoint="pages", open_methods=_READ, open_below=True)
+
+
+def check_route(route: object, others: Iterable[Route], endpoints: Collection[str]) -> None:
+    """Raise BadInput for a route of an operator's endpoint that no request could take, or that is somebody else's."""
+    try:
+        found = msgspec.convert(msgspec.structs.asdict(route), Route)  # type: ignore[arg-type]  # told as a TypeError
+    except (TypeError, msgspec.ValidationError) as error:
+        raise BadInput(f"{str(route)[:200]!r} is no Route: {error}.") from error
+    if not found.prefix.startswith("/") or prefix_of(found.prefix) != found.prefix:
+        raise BadInput(
+            f"The prefix {found.prefix[:200]!r} is none: take two segments below /v1, or one, as in /v1/hello."
+        )
+    if any(found.prefix == other.prefix and found != other for other in (*others, PAGES, NOTHING)):
+        raise BadInput(
+            f"The route {found.prefix} is there already; leave `route` out, and answer for it in applies_to."
+        )
+    if found.endpoint not in endpoints:
+        raise BadInput(f"{found.endpoint[:200]!r} is no endpoint; there are {', '.join(sorted(endpoints))}.")
 
 
 def prefix_of(path: str) -> str:

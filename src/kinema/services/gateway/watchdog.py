@@ -22,7 +22,7 @@ from pathlib import Path
 from types import FrameType
 
 from kinema.core.log import get_logger
-from kinema.services.gateway.installed import Installed
+from kinema.services.gateway.own_filters import Source
 
 LIMIT_SECONDS = 0.5
 _LOOK_SECONDS = 0.05
@@ -58,8 +58,8 @@ class Watchdog:
 
     def __init__(
         self,
-        owner: Callable[[str], Installed | None],
-        convict: Callable[[Installed, str], None],
+        owner: Callable[[str], Source | None],
+        convict: Callable[[Source, str], None],
         limit: float = LIMIT_SECONDS,
     ) -> None:
         self._owner = owner
@@ -123,7 +123,7 @@ class Watchdog:
         else:
             _log.error("the event loop stands still", where=where)
 
-    def _place(self, frame: FrameType | None) -> tuple[Installed | None, str]:
+    def _place(self, frame: FrameType | None) -> tuple[Source | None, str]:
         """Return the filter in whose code the thread is, and where exactly; without one, just where."""
         first = frame
         while frame is not None:
