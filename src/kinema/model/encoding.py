@@ -1,12 +1,13 @@
 """What `encoding` tells the others: the manifest of an asset's version, and the state of jobs."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 TrackKind = Literal["video", "audio", "text", "image"]
 MarkerKind = Literal["recap", "intro", "credits"]
-JobState = Literal["queued", "running", "done", "failed", "cancelled"]
+JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
+JobPriority = Literal["premiere", "normal", "background"]
 RungState = Literal["waiting", "encoding", "published", "failed"]
 
 
@@ -133,7 +134,11 @@ class RungProgress(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """An encoding job as people see it. `seconds` is the working time so far, `eta_seconds` the estimate of what is left."""
+    """An encoding job as people see it. `seconds` is the working time so far, `eta_seconds` the estimate of what is left.
+
+    `cpu_seconds` is the processor time that it has used; at `most_cpu_seconds` it is paused (None: no limit). `error` says why
+    it failed or was paused. `codec` is what a backfill adds (empty: the job makes a whole film).
+    """
 
     id: str
     title_id: str
@@ -147,6 +152,21 @@ class Job(msgspec.Struct, frozen=True):
     seconds: float
     eta_seconds: float | None = None
     error: str | None = None
+    priority: JobPriority = "normal"
+    cpu_seconds: float = 0.0
+    most_cpu_seconds: float | None = None
+    codec: str = ""
+
+
+class JobChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is to be changed of a job that has not ended; what is left out stays as it is.
+
+    `paused` stops it behind the step at hand, or lets it go on. `most_cpu_seconds` None takes the limit away.
+    """
+
+    priority: JobPriority | msgspec.UnsetType = msgspec.UNSET
+    paused: bool | msgspec.UnsetType = msgspec.UNSET
+    most_cpu_seconds: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class JobPage(msgspec.Struct, frozen=True):

@@ -5,7 +5,8 @@ import pytest
 from kinema.core import spans as tracing
 from kinema.core.errors import Conflict, Gone, NotFound
 from kinema.core.spans import SpanContext
-from kinema.services.encoding.jobs import LEASE_SECONDS, LeaseLost, Report, queue_job
+from kinema.services.encoding.job_rows import LeaseLost, queue_job
+from kinema.services.encoding.jobs import LEASE_SECONDS, Report, Wishes
 
 REPORT = Report("encoding", 0.5, 10.0, (), 3.0)
 
@@ -27,10 +28,10 @@ async def test_films_that_cannot_be_played_yet_go_first(opened):
     room, _ = opened
     first = await queue(room)
     await room.jobs.claim("a")
-    assert not await room.jobs.others_wait()
     second = await queue(room)
-    assert await room.jobs.others_wait()
+    assert not await room.jobs.others_wait(first)
     await room.jobs.step_finished(first, "a", playable=True)
+    assert await room.jobs.others_wait(first)
     await room.jobs.give_back(first, "a", "waiting")
     assert (await room.jobs.claim("a")).job_id == second
     assert (await room.jobs.claim("b")).job_id == first
@@ -40,7 +41,7 @@ async def test_a_silent_worker_loses_its_job_and_is_told(opened):
     room, _ = opened
     job = await queue(room)
     await room.jobs.claim("a")
-    assert not await room.jobs.beat(job, "a", REPORT)
+    assert await room.jobs.beat(job, "a", REPORT) == Wishes(cancel=False, pause=False, most_cpu_seconds=None)
     assert await room.jobs.claim("b") is None
     room.clock.shift += LEASE_SECONDS + 0.1
     assert (await room.jobs.claim("b")).job_id == job
@@ -89,7 +90,7 @@ async def test_cancelling_and_retrying(opened):
     running = await queue(room)
     await room.jobs.claim("a")
     assert (await room.jobs.cancel(running)).state == "running"
-    assert await room.jobs.beat(running, "a", REPORT)
+    assert (await room.jobs.beat(running, "a", REPORT)).cancel
     with pytest.raises(Conflict):
         await room.jobs.retry(running, room.blobs)
     # Its worker dies before it stops: nobody takes it up again.
@@ -140,3 +141,70 @@ async def test_a_job_carries_the_trace_of_the_request_that_queued_it(opened):
     await queue(room)
     assert (await room.jobs.claim("a")).trace == f"00-{'1' * 32}-{'2' * 16}-01"
     assert (await room.jobs.claim("a")).trace is None
+
+
+async def test_a_premiere_goes_first_and_the_background_last_even_before_films_that_play(opened):
+    room, client = opened
+    ordinary = await queue(room)
+    await room.jobs.claim("a")
+    await room.jobs.step_finished(ordinary, "a", playable=True)
+    background, premiere = await queue(room), await queue(room)
+    for job, priority in ((background, "background"), (premiere, "premiere")):
+        answer = await client.patch(f"/v1/jobs/{job}", json={"priority": priority})
+        assert (answer.status_code, answer.json()["priority"]) == (200, priority)
+    assert await room.jobs.others_wait(ordinary)
+    assert (await room.jobs.claim("b")).job_id == premiere
+    assert not await room.jobs.others_wait(ordinary)
+    await room.jobs.step_finished(premiere, "b", playable=True)
+    await queue(room)
+    assert not await room.jobs.others_wait(premiere)
+    await room.jobs.give_back(ordinary, "a", "waiting")
+    assert [(await room.jobs.claim(worker)).job_id for worker in "cd"][1] == ordinary
+    assert (await room.jobs.claim("e")).job_id == background
+
+
+async def test_a_queued_job_that_is_paused_waits_until_it_is_let_go_on(opened):
+    room, client = opened
+    job = await queue(room)
+    assert (await client.patch(f"/v1/jobs/{job}", json={"paused": True})).json()["state"] == "paused"
+    assert await room.jobs.claim("a") is None
+    assert (await client.post(f"/v1/jobs/{job}/retry")).status_code == 409
+    assert (await client.patch(f"/v1/jobs/{job}", json={"paused": False})).json()["state"] == "queued"
+    assert (await room.jobs.claim("a")).job_id == job
+
+
+async def test_a_running_job_hears_of_a_pause_and_one_whose_worker_dies_is_paused_all_the_same(opened):
+    room, client = opened
+    heard, unheard = await queue(room), await queue(room)
+    await room.jobs.claim("a")
+    await room.jobs.claim("b")
+    for job in (heard, unheard):
+        assert (await client.patch(f"/v1/jobs/{job}", json={"paused": True})).json()["state"] == "running"
+    assert (await room.jobs.beat(heard, "a", REPORT)).pause
+    await room.jobs.pause(heard, "a", "It used too much.")
+    assert ((await room.jobs.get(heard)).state, (await room.jobs.get(heard)).error) == ("paused", "It used too much.")
+    room.clock.shift += LEASE_SECONDS + 0.1
+    assert await room.jobs.claim("c") is None
+    assert (await room.jobs.get(unheard)).state == "paused"
+    # Let go on, it is not paused once more by the same wish; and a paused one can be cancelled.
+    assert (await client.patch(f"/v1/jobs/{unheard}", json={"paused": False})).json()["state"] == "queued"
+    assert (await room.jobs.claim("c")).job_id == unheard
+    assert (await client.delete(f"/v1/jobs/{heard}")).json()["state"] == "cancelled"
+    assert (await client.patch(f"/v1/jobs/{heard}", json={"paused": False})).status_code == 409
+
+
+async def test_changes_that_cannot_be_are_refused_in_words(opened):
+    room, client = opened
+    job = await queue(room)
+    for wrong in (
+        {"priority": "urgent"},
+        {"most_cpu_seconds": 0},
+        {"paused": "perhaps"},
+        {"most_cpu_seconds": "1e400"},
+    ):
+        answer = await client.patch(f"/v1/jobs/{job}", json=wrong)
+        assert answer.status_code == 400, answer.text
+    shown = (await client.patch(f"/v1/jobs/{job}", json={"most_cpu_seconds": 12.5})).json()
+    assert shown["most_cpu_seconds"] == 12.5
+    assert (await client.patch(f"/v1/jobs/{job}", json={"most_cpu_seconds": None})).json()["most_cpu_seconds"] is None
+    assert (await client.patch("/v1/jobs/job_00000000000000000000000000", json={})).status_code == 404

@@ -3,7 +3,7 @@
 import pytest
 
 from kinema.core.errors import Conflict
-from kinema.services.encoding.jobs import Work
+from kinema.services.encoding.job_rows import Work
 from kinema.services.encoding.publisher import Publisher
 from kinema.storage.content import content_key, store
 

@@ -194,6 +194,25 @@ async def test_a_paused_worker_begins_no_job_until_it_is_let_go_on(opened, tiny)
     assert job.state == "done"
 
 
+async def test_a_job_pauses_in_the_middle_and_at_its_limit_and_goes_on_where_it_was(opened, clip):
+    room, client = opened
+    await room.upload(client, clip)
+    async with room.worker():
+        (job,) = await room.until(lambda jobs: jobs[0].rungs and jobs[0].rungs[0].state == "encoding")
+        assert (await client.patch(f"/v1/jobs/{job.id}", json={"paused": True})).status_code == 200
+        (job,) = await room.ended(10)
+        assert (job.state, job.error) == ("paused", None)
+        await client.patch(f"/v1/jobs/{job.id}", json={"paused": False, "most_cpu_seconds": 0.01})
+        (job,) = await room.ended(10)
+        assert job.state == "paused"
+        assert "processor time" in job.error
+        assert job.cpu_seconds > 0.01
+        await client.patch(f"/v1/jobs/{job.id}", json={"paused": False, "most_cpu_seconds": None})
+        (job,) = await room.ended()
+    assert (job.state, job.error) == ("done", None)
+    assert [said.manifest_version for _, said in room.announced] == [1, 2, 3]
+
+
 async def test_a_stopped_worker_gives_its_job_back_at_once(opened, clip):
     room, client = opened
     await room.upload(client, clip)

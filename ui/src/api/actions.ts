@@ -1,6 +1,6 @@
 /** What the pages change. */
 import { request } from "./request";
-import type { ClaimLink, PropertyChange, PropertyScope, PropertyState, Title, TitleDetails, Who } from "./types";
+import type { ClaimLink, Job, JobChange, PropertyChange, PropertyScope, PropertyState, Title, TitleDetails, Who } from "./types";
 
 const title = (titleId: string) => `/v1/titles/${encodeURIComponent(titleId)}`;
 const job = (jobId: string) => `/v1/jobs/${encodeURIComponent(jobId)}`;
@@ -24,6 +24,9 @@ export const changeTitle = (titleId: string, details: Partial<TitleDetails>) =>
 export const withdrawTitle = (titleId: string) => request(title(titleId), { method: "DELETE" });
 
 export const cancelJob = (jobId: string) => request(job(jobId), { method: "DELETE" });
+
+export const changeJob = (jobId: string, change: JobChange) =>
+  request<Job>(job(jobId), { method: "PATCH", body: change });
 
 export const retryJob = (jobId: string) => request(`${job(jobId)}/retry`, { method: "POST" });
 

@@ -25,6 +25,7 @@ export type LeaseState = Discovery["schemas"]["LeaseState"];
 export type RegistryState = Discovery["schemas"]["RegistryState"];
 
 export type Job = Encoding["schemas"]["Job"];
+export type JobChange = Encoding["schemas"]["JobChange"];
 export type JobPage = Encoding["schemas"]["JobPage"];
 export type RungProgress = Encoding["schemas"]["RungProgress"];
 

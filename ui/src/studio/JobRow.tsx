@@ -1,9 +1,9 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 
-import { cancelJob, retryJob } from "../api/actions";
+import { cancelJob, changeJob, retryJob } from "../api/actions";
 import { jobsQuery } from "../api/queries";
-import type { Job, RungProgress } from "../api/types";
+import type { Job, JobChange, RungProgress } from "../api/types";
 import { duration, percent, rungName, stepName, timeLeft } from "../format";
 import { Fault } from "../parts/Fault";
 import { Icon } from "../parts/Icon";
@@ -14,7 +14,8 @@ import styles from "./jobs.module.css";
 /** One line that says how it stands. */
 function standing(job: Job): string {
   if (job.state === "running") return [stepName(job.step), timeLeft(job.eta_seconds)].filter(Boolean).join(" · ");
-  if (job.state === "queued") return "Waiting for its turn";
+  if (job.state === "queued") return job.priority === "premiere" ? "Next in turn" : "Waiting for its turn";
+  if (job.state === "paused") return "Paused";
   if (job.state === "done") return `Ready, made in ${duration(job.seconds)}`;
   return job.state === "cancelled" ? "Cancelled" : "Failed";
 }
@@ -24,7 +25,8 @@ export function JobRow({ job }: { job: Job }) {
   const reload = () => client.invalidateQueries({ queryKey: jobsQuery.queryKey });
   const cancelling = useMutation({ mutationFn: cancelJob, onSuccess: reload });
   const retrying = useMutation({ mutationFn: retryJob, onSuccess: reload });
-  const active = job.state === "running" || job.state === "queued";
+  const changing = useMutation({ mutationFn: (change: JobChange) => changeJob(job.id, change), onSuccess: reload });
+  const active = job.state === "running" || job.state === "queued" || job.state === "paused";
   const playable = job.state === "done" || job.rungs.some((rung) => rung.state === "published");
   return (
     <li className={styles.job} data-testid="job-row" data-state={job.state} data-title-id={job.title_id}>
@@ -46,12 +48,35 @@ export function JobRow({ job }: { job: Job }) {
           {job.error}
         </p>
       )}
-      <Fault error={cancelling.error ?? retrying.error} />
+      <Fault error={cancelling.error ?? changing.error ?? retrying.error} />
       <div className={styles.actions}>
         {playable && (
           <Link to="/titles/$titleId" params={{ titleId: job.title_id }} className={buttons.button}>
             Look at it<span className="unseen">: {job.title}</span>
           </Link>
+        )}
+        {active && (
+          <button
+            type="button"
+            className={buttons.quiet}
+            onClick={() => changing.mutate({ paused: job.state !== "paused" })}
+            disabled={changing.isPending}
+            data-testid="job-pause"
+          >
+            {job.state === "paused" ? "Go on" : "Pause"}
+            <span className="unseen"> {job.title}</span>
+          </button>
+        )}
+        {active && job.priority !== "premiere" && (
+          <button
+            type="button"
+            className={buttons.quiet}
+            onClick={() => changing.mutate({ priority: "premiere" })}
+            disabled={changing.isPending}
+            data-testid="job-premiere"
+          >
+            Do it first<span className="unseen">: {job.title}</span>
+          </button>
         )}
         {active && (
           <button

@@ -23,6 +23,7 @@ import sqlalchemy as sa
 from kinema.core.clock import Clock
 from kinema.model.catalog import AssetVersion
 from kinema.model.encoding import Collected
+from kinema.services.encoding.job_rows import UNFINISHED
 from kinema.services.encoding.tables import jobs, manifests, steps, upload_parts, uploads
 from kinema.services.encoding.uploads import delete_parts, forget
 from kinema.storage.content import content_key
@@ -34,7 +35,6 @@ InUse = Callable[[], Awaitable[frozenset[AssetVersion]]]
 MINIMUM_AGE_SECONDS = 3600.0
 _SKEW_SECONDS = 60.0  # by which the clock of a blob store may be off
 _PREFIXES = ("media", "manifests", "sources", "steps", "uploads")
-_WORKING = ("queued", "running")
 
 
 class _References(msgspec.Struct, frozen=True):
@@ -88,7 +88,9 @@ class Collection:
 
     async def _safe_before(self, minimum_age_seconds: float) -> float:
         """Return the time before which a blob is old: what was made since the oldest unfinished job began may be its."""
-        working = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.state.in_(_WORKING))
+        # What a resting job made is kept by its steps, and one that has not begun (a backfill has thousands) made nothing.
+        begun = sa.or_(jobs.c.state == "running", sa.and_(jobs.c.state == "queued", jobs.c.seconds > 0))
+        working = sa.select(sa.func.min(jobs.c.created_at)).where(begun)
         async with self._sql.read() as connection:
             oldest = await connection.scalar(working)
         before = self._clock.now() - minimum_age_seconds
@@ -100,7 +102,7 @@ class Collection:
         Returns how many, and the bytes that they had.
         """
         left_alone = sa.and_(uploads.c.state == "open", uploads.c.expires_at <= self._clock.now())
-        needed = sa.select(jobs.c.upload_id).where(sa.or_(jobs.c.state.in_(_WORKING), jobs.c.changed_at > before))
+        needed = sa.select(jobs.c.upload_id).where(sa.or_(jobs.c.state.in_(UNFINISHED), jobs.c.changed_at > before))
         in_vain = sa.and_(uploads.c.state == "complete", uploads.c.upload_id.not_in(needed))
         gone = sa.or_(left_alone, in_vain)
         async with self._sql.transaction() as connection:
@@ -124,7 +126,7 @@ class Collection:
             # A killed writer stays named until somebody goes on or the upload expires; its part then goes with the rest.
             writing = sa.select(uploads.c.writer).where(uploads.c.state == "open", uploads.c.writer.is_not(None))
             writers = frozenset((await connection.scalars(writing)).all())
-        working = {row.asset for row in job_rows if row.state in _WORKING}
+        working = {row.asset for row in job_rows if row.state in UNFINISHED}
         versions = frozenset(
             version
             for row in made
@@ -140,10 +142,10 @@ class Collection:
         films = {
             row.source
             for row in job_rows
-            if row.source and (row.state in _WORKING or row.asset in assets or row.changed_at > before)
+            if row.source and (row.state in UNFINISHED or row.asset in assets or row.changed_at > before)
         }
         keys.update(content_key("sources", film) for film in films)
-        unfinished = {row.source for row in job_rows if row.state in _WORKING}
+        unfinished = {row.source for row in job_rows if row.state in UNFINISHED}
         for row in done:
             if row.source in unfinished:
                 keys.update(msgspec.json.decode(row.blobs, type=list[str]))

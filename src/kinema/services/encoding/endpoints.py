@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import msgspec
-from litestar import Response, delete, get, post
+from litestar import Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
@@ -12,7 +12,7 @@ from kinema.core.etag import matches
 from kinema.core.identity import Identity
 from kinema.core.ids import check_id
 from kinema.core.keys import KeyRing
-from kinema.model.encoding import Collected, Job, JobPage, JobState
+from kinema.model.encoding import Collected, Job, JobChange, JobPage, JobState
 from kinema.rpc.conditional import conditional
 from kinema.rpc.cursor import decode_cursor, encode_cursor
 from kinema.rpc.idempotency import Idempotency
@@ -71,8 +71,14 @@ async def get_job(job_id: JobId, job_store: Jobs) -> Job:
 
 @delete("/v1/jobs/{job_id:str}", operation_id="cancelJob", tags=["jobs"], guards=[needs("operator")], status_code=200)
 async def cancel_job(job_id: JobId, job_store: Jobs) -> Job:
-    """Cancel a queued or running job; rungs that are published stay."""
+    """Cancel a job that has not ended; rungs that are published stay."""
     return await job_store.cancel(check_id(job_id, "job"))
+
+
+@patch("/v1/jobs/{job_id:str}", operation_id="changeJob", tags=["jobs"], guards=[needs("operator")])
+async def change_job(job_id: JobId, data: JobChange, job_store: Jobs) -> Job:
+    """Change a job's priority or its limit of processor time, pause it, or let it go on."""
+    return await job_store.change(check_id(job_id, "job"), data)
 
 
 @post(
@@ -97,4 +103,4 @@ async def collect(collection: Collection, minimum_age_seconds: Age = MINIMUM_AGE
     return await collection.collect(minimum_age_seconds)
 
 
-ROUTES: tuple[ControllerRouterHandler, ...] = (list_jobs, get_job, cancel_job, retry_job, collect)
+ROUTES: tuple[ControllerRouterHandler, ...] = (list_jobs, get_job, cancel_job, change_job, retry_job, collect)

@@ -1,9 +1,9 @@
-"""Jobs in Sql: who works on what, how far it is, and whose turn is next.
+"""Jobs in Sql: who works on what, how far it is, and what people want of them.
 
 A worker holds a job by a lease that it renews each second. A lease that has run out says that the worker died: the job is
 free again, and a crash is counted. After three crashes without a finished step in between the job fails, so that a film
-which kills its encoder does not do so for ever. The turn is: films that cannot be played yet first, then in order of
-arrival, so several uploads become playable before the first one gets its highest rungs.
+which kills its encoder does not do so for ever. Wishes to stop (cancel, pause) are flags that the heartbeat brings home; a
+job whose worker dies before it heard of them is stopped when somebody would take it up. Whose turn it is stands in `job_rows`.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import Conflict, Gone, NotFound
-from kinema.core.ids import new_id
 from kinema.core.properties import Property
-from kinema.model.encoding import Job, JobState, RungProgress
+from kinema.model.encoding import Job, JobChange, JobState, RungProgress
+from kinema.services.encoding import job_rows as rows
+from kinema.services.encoding.job_rows import UNFINISHED, AnyRow, Work
 from kinema.services.encoding.tables import jobs, uploads
 from kinema.storage.content import content_key
 from kinema.storage.ports import Blobs, Sql
@@ -30,25 +30,14 @@ PAUSED = Property(
 
 LEASE_SECONDS = 5.0
 MOST_CRASHES = 3
-_WORKING = ("queued", "running")
 
 
-class LeaseLost(Conflict):
-    """A job that this worker held belongs to another one now, because this one was silent for too long."""
+class Wishes(msgspec.Struct, frozen=True):
+    """What people want of a running job."""
 
-
-class Work(msgspec.Struct, frozen=True):
-    """A claimed job, as a worker needs it. `source` is the digest of the assembled film, None before that."""
-
-    job_id: str
-    title_id: str
-    upload_id: str
-    asset: str
-    title: str
-    source: str | None
-    playable: bool
-    seconds: float
-    trace: str | None = None
+    cancel: bool
+    pause: bool
+    most_cpu_seconds: float | None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -59,33 +48,7 @@ class Report(msgspec.Struct, frozen=True):
     eta_seconds: float | None
     rungs: tuple[RungProgress, ...]
     seconds: float
-
-
-async def queue_job(connection: AsyncConnection, upload_id: str, title_id: str, title: str, clock: Clock) -> str:
-    """Queue the job of a complete upload, inside the transaction that completes it; return the job's id."""
-    job_id = new_id("job", clock)
-    now = clock.now()
-    row = {
-        "job_id": job_id,
-        "title_id": title_id,
-        "upload_id": upload_id,
-        "asset": new_id("ast", clock),
-        "title": title,
-        "state": "queued",
-        "playable": False,
-        "step": "waiting",
-        "progress": 0.0,
-        "rungs": "[]",
-        "cancel": False,
-        "crashes": 0,
-        "lease_until": 0.0,
-        "created_at": now,
-        "changed_at": now,
-        "seconds": 0.0,
-        "trace": _trace(),
-    }
-    await connection.execute(sa.insert(jobs).values(row))
-    return job_id
+    cpu_seconds: float = 0.0
 
 
 class Jobs:
@@ -105,12 +68,12 @@ class Jobs:
         if before is not None:
             query = query.where(jobs.c.job_id < before)
         async with self._sql.read() as connection:
-            return [_job(row) for row in await connection.execute(query)]
+            return [rows.shown(row) for row in await connection.execute(query)]
 
     async def get(self, job_id: str) -> Job:
         """Return a job. Raises NotFound."""
         async with self._sql.read() as connection:
-            return _job(await _row(connection, job_id))
+            return rows.shown(await rows.job_row(connection, job_id))
 
     async def mark(self) -> str:
         """Return a text that changes whenever any job does."""
@@ -122,14 +85,37 @@ class Jobs:
     async def cancel(self, job_id: str) -> Job:
         """Stop a job; what it has published stays. A running one stops within about a second. Raises NotFound, Conflict."""
         async with self._sql.transaction() as connection:
-            row = await _row(connection, job_id)
-            if row.state not in _WORKING:
-                raise Conflict(f"The job is {row.state} already; only a queued or running one can be cancelled.")
+            row = await rows.job_row(connection, job_id)
+            if row.state not in UNFINISHED:
+                raise Conflict(f"The job is {row.state} already; only one that has not ended can be cancelled.")
             values: dict[str, object] = {"cancel": True}
-            if row.state == "queued" or row.lease_until <= self._clock.now():
-                values |= _ended("cancelled", None)
+            if row.state != "running" or row.lease_until <= self._clock.now():
+                values |= rows.ended("cancelled", None)
             await self._change(connection, job_id, values)
-            return _job(await _row(connection, job_id))
+            return rows.shown(await rows.job_row(connection, job_id))
+
+    async def change(self, job_id: str, wanted: JobChange) -> Job:
+        """Change a job's priority or limit, pause it or let it go on. Raises NotFound, and Conflict when it has ended."""
+        async with self._sql.transaction() as connection:
+            row = await rows.job_row(connection, job_id)
+            if row.state not in UNFINISHED:
+                raise Conflict(f"The job is {row.state} already; only one that has not ended can be changed.")
+            values: dict[str, object] = {}
+            if wanted.priority is not msgspec.UNSET:
+                values["priority"] = rows.PRIORITIES.index(wanted.priority)
+            if wanted.most_cpu_seconds is not msgspec.UNSET:
+                values["most_cpu_seconds"] = wanted.most_cpu_seconds
+            if wanted.paused is not msgspec.UNSET:
+                values |= self._paused(row, wanted.paused)
+            await self._change(connection, job_id, values)
+            return rows.shown(await rows.job_row(connection, job_id))
+
+    def _paused(self, row: AnyRow, wanted: bool) -> dict[str, object]:
+        if wanted and row.state == "queued":
+            return rows.ended("paused", None)
+        if not wanted and row.state == "paused":
+            return rows.QUEUED
+        return {"pause": wanted}
 
     async def retry(self, job_id: str, blobs: Blobs) -> Job:
         """Queue a failed or cancelled job again; finished steps are not repeated.
@@ -137,7 +123,7 @@ class Jobs:
         Raises NotFound, Conflict when it is neither, and Gone when its film is no longer stored.
         """
         async with self._sql.read() as connection:
-            row = await _row(connection, job_id)
+            row = await rows.job_row(connection, job_id)
             _require_ended(row.state)
             parts = await connection.scalar(
                 sa.select(uploads.c.upload_id).where(
@@ -152,55 +138,39 @@ class Jobs:
         elif parts is None:
             raise Gone("The film of this job is no longer stored; upload the file again.")
         async with self._sql.transaction() as connection:
-            _require_ended((await _row(connection, job_id)).state)
-            values = {
-                "state": "queued",
-                "step": "waiting",
-                "error": None,
-                "cancel": False,
-                "crashes": 0,
-                "worker": None,
-            }
-            await self._change(connection, job_id, values)
-            return _job(await _row(connection, job_id))
+            _require_ended((await rows.job_row(connection, job_id)).state)
+            await self._change(connection, job_id, rows.QUEUED | {"crashes": 0, "worker": None})
+            return rows.shown(await rows.job_row(connection, job_id))
 
     # What workers do.
 
     async def claim(self, worker: str) -> Work | None:
-        """Take the job whose turn it is, or None. Jobs that were cancelled, or crashed too often, are ended on the way."""
+        """Take the job whose turn it is, or None. Jobs that were cancelled or paused, or crashed too often, are ended on the way."""
         while await self._any_free():
             async with self._sql.transaction() as connection:
                 now = self._clock.now()
-                query = sa.select(jobs).where(_free(now)).order_by(jobs.c.playable, jobs.c.job_id).limit(1)
+                query = sa.select(jobs).where(rows.free(now)).order_by(*rows.by_turn()).limit(1)
                 row = (await connection.execute(query)).one_or_none()
                 if row is None:
                     return None
                 if row.cancel:
-                    await self._change(connection, row.job_id, _ended("cancelled", None))
+                    await self._change(connection, row.job_id, rows.ended("cancelled", None))
+                    continue
+                if row.pause:
+                    await self._change(connection, row.job_id, rows.ended("paused", None) | {"pause": False})
                     continue
                 crashes = row.crashes + (1 if row.state == "running" else 0)
                 if crashes >= MOST_CRASHES:
                     sentence = f"The encoder stopped {crashes} times at the step {row.step!r}; retry the job or send another file."
-                    await self._change(connection, row.job_id, _ended("failed", sentence))
+                    await self._change(connection, row.job_id, rows.ended("failed", sentence))
                     continue
                 values = {"state": "running", "crashes": crashes, "worker": worker, "lease_until": now + LEASE_SECONDS}
                 await self._change(connection, row.job_id, values)
-                return Work(
-                    job_id=row.job_id,
-                    title_id=row.title_id,
-                    upload_id=row.upload_id,
-                    asset=row.asset,
-                    title=row.title,
-                    source=row.source,
-                    playable=row.playable,
-                    seconds=row.seconds,
-                    trace=row.trace,
-                )
-
+                return rows.work_of(row)
         return None
 
-    async def beat(self, job_id: str, worker: str, report: Report) -> bool:
-        """Renew the lease and write how far the work is; True when the job shall stop. Raises LeaseLost."""
+    async def beat(self, job_id: str, worker: str, report: Report) -> Wishes:
+        """Renew the lease, write how far the work is, and return what people want of it. Raises LeaseLost."""
         values = {
             "lease_until": self._clock.now() + LEASE_SECONDS,
             "step": report.step,
@@ -208,8 +178,10 @@ class Jobs:
             "eta_seconds": report.eta_seconds,
             "rungs": msgspec.json.encode(report.rungs).decode(),
             "seconds": report.seconds,
+            "cpu_seconds": report.cpu_seconds,
         }
-        return bool((await self._own(job_id, worker, values)).cancel)
+        row = await self._own(job_id, worker, values)
+        return Wishes(cancel=row.cancel, pause=row.pause, most_cpu_seconds=row.most_cpu_seconds)
 
     async def step_finished(self, job_id: str, worker: str, **values: object) -> None:
         """Note that the work got further (crashes count anew), with column values to store. Raises LeaseLost."""
@@ -217,7 +189,11 @@ class Jobs:
 
     async def end(self, job_id: str, worker: str, state: JobState, error: str | None = None) -> None:
         """Write the end of a job. Raises LeaseLost."""
-        await self._own(job_id, worker, _ended(state, error) | ({"progress": 1.0} if state == "done" else {}))
+        await self._own(job_id, worker, rows.ended(state, error) | ({"progress": 1.0} if state == "done" else {}))
+
+    async def pause(self, job_id: str, worker: str, why: str | None = None) -> None:
+        """Write that a job rests until somebody lets it go on. Raises LeaseLost."""
+        await self._own(job_id, worker, rows.ended("paused", why) | {"pause": False})
 
     async def refuse(self, job_id: str, worker: str, error: str) -> str | None:
         """Write that a job failed because nothing can be made of its file. What has published a version keeps its film.
@@ -226,10 +202,10 @@ class Jobs:
         which may be the same one. Raises LeaseLost.
         """
         async with self._sql.transaction() as connection:
-            row = await _own_row(connection, job_id, worker)
+            row = await rows.own_row(connection, job_id, worker)
             film = None if row.playable else row.source
             kept = {} if row.playable else {"source": None}
-            await self._change(connection, job_id, _ended("failed", error) | kept)
+            await self._change(connection, job_id, rows.ended("failed", error) | kept)
             joining = sa.and_(jobs.c.state == "running", jobs.c.source.is_(None))
             others = sa.select(jobs.c.job_id).where(jobs.c.job_id != job_id, sa.or_(jobs.c.source == film, joining))
             return None if await connection.scalar(others.limit(1)) is not None else film
@@ -242,26 +218,27 @@ class Jobs:
     async def unshared_source(self, job_id: str) -> str | None:
         """Return the digest of a job's film; None before it was assembled and while another job needs the same film."""
         async with self._sql.read() as connection:
-            source = (await _row(connection, job_id)).source
+            source = (await rows.job_row(connection, job_id)).source
             others = sa.select(jobs.c.job_id).where(
-                jobs.c.source == source, jobs.c.job_id != job_id, jobs.c.state.in_(_WORKING)
+                jobs.c.source == source, jobs.c.job_id != job_id, jobs.c.state.in_(UNFINISHED)
             )
             return None if await connection.scalar(others.limit(1)) is not None else source
 
-    async def others_wait(self) -> bool:
-        """Whether a film that cannot be played yet is waiting for a worker."""
-        query = sa.select(jobs.c.job_id).where(jobs.c.state == "queued", jobs.c.playable.is_(False)).limit(1)
+    async def others_wait(self, job_id: str) -> bool:
+        """Whether a job that goes before this one is waiting for a worker. Raises NotFound."""
         async with self._sql.read() as connection:
+            row = await rows.job_row(connection, job_id)
+            query = sa.select(jobs.c.job_id).where(jobs.c.state == "queued", rows.before(row)).limit(1)
             return await connection.scalar(query) is not None
 
     async def _any_free(self) -> bool:
-        query = sa.select(jobs.c.job_id).where(_free(self._clock.now())).limit(1)
+        query = sa.select(jobs.c.job_id).where(rows.free(self._clock.now())).limit(1)
         async with self._sql.read() as connection:
             return await connection.scalar(query) is not None
 
-    async def _own(self, job_id: str, worker: str, values: Mapping[str, object]) -> sa.Row[tuple[object, ...]]:
+    async def _own(self, job_id: str, worker: str, values: Mapping[str, object]) -> AnyRow:
         async with self._sql.transaction() as connection:
-            row = await _own_row(connection, job_id, worker)
+            row = await rows.own_row(connection, job_id, worker)
             await self._change(connection, job_id, values)
             return row
 
@@ -272,60 +249,6 @@ class Jobs:
         await connection.execute(sa.update(jobs).where(jobs.c.job_id == job_id).values(**values, changed_at=changed))
 
 
-def _trace() -> str | None:
-    """Return the traceparent of the request at hand, if there is one."""
-    context = tracing.current.get()
-    if context is None or not context.span_id:
-        return None
-    return tracing.header(context.trace_id, context.span_id, sampled=context.sampled).decode()
-
-
 def _require_ended(state: str) -> None:
     if state not in {"failed", "cancelled"}:
         raise Conflict(f"The job is {state}; only a failed or cancelled one can be retried.")
-
-
-def _free(now: float) -> sa.ColumnElement[bool]:
-    return sa.or_(jobs.c.state == "queued", sa.and_(jobs.c.state == "running", jobs.c.lease_until <= now))
-
-
-def _ended(state: JobState, error: str | None) -> dict[str, object]:
-    return {
-        "state": state,
-        "step": state,
-        "error": error,
-        "worker": None,
-        "lease_until": 0.0,
-        "eta_seconds": None,
-    }
-
-
-async def _row(connection: AsyncConnection, job_id: str) -> sa.Row[tuple[object, ...]]:
-    row = (await connection.execute(sa.select(jobs).where(jobs.c.job_id == job_id))).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no job {job_id[:60]!r}.")
-    return row
-
-
-async def _own_row(connection: AsyncConnection, job_id: str, worker: str) -> sa.Row[tuple[object, ...]]:
-    row = await _row(connection, job_id)
-    if row.worker != worker or row.state != "running":
-        raise LeaseLost("Another worker has taken this job over.")
-    return row
-
-
-def _job(row: sa.Row[tuple[object, ...]]) -> Job:
-    return Job(
-        id=row.job_id,
-        title_id=row.title_id,
-        upload_id=row.upload_id,
-        title=row.title,
-        state=row.state,
-        step=row.step,
-        progress=row.progress,
-        rungs=msgspec.json.decode(row.rungs, type=tuple[RungProgress, ...]),
-        created_at=row.created_at,
-        seconds=row.seconds,
-        eta_seconds=row.eta_seconds,
-        error=row.error,
-    )

@@ -15,7 +15,7 @@ from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, Conflict, Forbidden, Gone, KinemaError, NotFound, Unavailable
 from kinema.model.catalog import Publication, RungFact
 from kinema.model.encoding import Manifest, Track, encode_manifest, manifest_key
-from kinema.services.encoding.jobs import Work
+from kinema.services.encoding.job_rows import Work
 from kinema.services.encoding.tables import manifests
 from kinema.services.encoding.verification import verify_alignment
 from kinema.storage.content import content_key

@@ -1,4 +1,4 @@
-"""Encoding's own tables: uploads and their parts, jobs, the ledger of finished steps, and the manifests that were made."""
+"""Encoding's own tables: uploads and their parts, jobs and backfills, the ledger of finished steps, manifests and reports."""
 
 import sqlalchemy as sa
 
@@ -57,7 +57,15 @@ jobs = sa.Table(
     sa.Column("changed_at", sa.Float, nullable=False),
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("trace", sa.String(60), nullable=True),  # traceparent of the request that completed the upload
-    sa.Index("jobs_by_turn", "state", "playable", "job_id"),
+    sa.Column("priority", sa.Integer, nullable=False),  # see job_rows.PRIORITIES; the lower goes first
+    sa.Column("popularity", sa.Float, nullable=False),  # plays of the title when it was queued; the higher goes first
+    sa.Column("pause", sa.Boolean, nullable=False),  # an operator wants it paused
+    sa.Column("cpu_seconds", sa.Float, nullable=False),
+    sa.Column("most_cpu_seconds", sa.Float, nullable=True),
+    sa.Column("codec", sa.String(16), nullable=False),  # that a backfill adds; empty: the job makes a whole film
+    sa.Column("backfill_id", sa.String(40), nullable=True),
+    sa.Index("jobs_by_turn", "state", "priority", "playable", "popularity", "job_id"),
+    sa.Index("jobs_by_backfill", "backfill_id"),
 )
 
 steps = sa.Table(
@@ -83,6 +91,28 @@ manifests = sa.Table(
     sa.Column("complete", sa.Boolean, nullable=False),
     sa.Column("announced", sa.Boolean, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
+)
+
+backfills = sa.Table(
+    "backfills",
+    metadata,
+    sa.Column("backfill_id", sa.String(40), primary_key=True),
+    sa.Column("codec", sa.String(16), nullable=False),
+    sa.Column(
+        "catalog_version", sa.Integer, nullable=False
+    ),  # that was served before the first title of it was published
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+reports = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("asset", sa.String(40), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("title_id", sa.String(40), nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),  # JSON of model.encoding_report.EncodingReport
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Index("reports_by_title", "title_id", "created_at"),
 )
 
 idempotency = idempotency_table(metadata)

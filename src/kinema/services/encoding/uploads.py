@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, Conflict, Gone, NotFound, StorageFull, TooLarge
 from kinema.core.ids import new_id
-from kinema.services.encoding.jobs import queue_job
+from kinema.services.encoding.job_rows import queue_job
 from kinema.services.encoding.tables import upload_parts, uploads
 from kinema.services.encoding.tus import Checksum, FilmMetadata
 from kinema.storage.ports import Blobs, Sql

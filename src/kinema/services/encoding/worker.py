@@ -6,6 +6,7 @@ next goes on behind the last finished step. It stops at once when it loses its l
 
 import asyncio
 import errno
+import resource
 from collections.abc import Callable
 from contextlib import suppress
 from fractions import Fraction
@@ -22,7 +23,8 @@ from kinema.core.spans import Spans
 from kinema.model.encoding import Track
 from kinema.services.encoding.estimate import Estimate
 from kinema.services.encoding.inspection import Facts, Unusable
-from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs, LeaseLost, Report, Work
+from kinema.services.encoding.job_rows import LeaseLost, Work
+from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs, Report
 from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.observing import SERVICE, StepRecords
@@ -48,6 +50,10 @@ class _Yielded(Exception):
 
 class _Cancelled(Exception):
     """An operator has cancelled the job."""
+
+
+class _Paused(Exception):
+    """The job rests until an operator lets it go on: he wants it to, or (then the text says so) it has reached its limit."""
 
 
 async def run_worker(
@@ -175,6 +181,8 @@ class Worker:
                 await self.jobs.give_back(work.job_id, self._instance, "waiting: other films first")
             elif isinstance(error, _Cancelled):
                 await self.jobs.end(work.job_id, self._instance, "cancelled")
+            elif isinstance(error, _Paused):
+                await self.jobs.pause(work.job_id, self._instance, str(error) or None)
             elif error is None:
                 await self._drop_intermediates(work)
                 await self.jobs.end(work.job_id, self._instance, "done")
@@ -199,20 +207,31 @@ class Worker:
             await self._blobs.delete(content_key("sources", film))
 
     async def _beat(self, work: Work, run: "_Run") -> None:
-        """Renew the lease each second. Raises _Cancelled when the operator wants it, LeaseLost when it could not be renewed."""
+        """Renew the lease each second.
+
+        Raises _Cancelled and _Paused when that is wanted, LeaseLost when the lease could not be renewed in time.
+        """
         renewed = self._clock.monotonic()
         tracing.current.set(None)  # a beat each second, for hours perhaps, is no part of the job's trace
         while True:
             await self._clock.sleep(HEARTBEAT_SECONDS)
             try:
-                cancel = await self.jobs.beat(work.job_id, self._instance, run.report())
+                report = run.report()
+                beat = await self.jobs.beat(work.job_id, self._instance, report)
             except (Unavailable, StorageFull) as error:
                 if self._clock.monotonic() - renewed > LEASE_SECONDS - HEARTBEAT_SECONDS:
                     raise LeaseLost("The lease could not be renewed in time.") from error
                 continue
             renewed = self._clock.monotonic()
-            if cancel:
+            if beat.cancel:
                 raise _Cancelled
+            if beat.pause:
+                raise _Paused
+            if beat.most_cpu_seconds is not None and report.cpu_seconds > beat.most_cpu_seconds:
+                raise _Paused(
+                    f"The job has used {report.cpu_seconds:.0f} s of processor time, its limit is {beat.most_cpu_seconds:.0f} s; "
+                    "raise the limit and let it go on, or cancel it."
+                )
 
     async def _encode(self, work: Work, run: "_Run") -> None:
         digest = await self._source(work, run)
@@ -228,7 +247,7 @@ class Worker:
         try:
             made: list[Track] = []
             for rung in rungs:
-                if made and await self.jobs.others_wait():
+                if made and await self.jobs.others_wait(work.job_id):
                     raise _Yielded
                 made.append(await self._rung(pipeline, facts, rung, run))
                 await self.jobs.step_finished(work.job_id, self._instance)
@@ -284,6 +303,7 @@ class _Run:
         self._clock = clock
         self._began = clock.monotonic()
         self._before = work.seconds
+        self._cpu_before = work.cpu_seconds - _children_cpu_seconds()
         self._rung = ""
         self._encoded = False
 
@@ -314,6 +334,7 @@ class _Run:
             eta_seconds=estimate.remaining_seconds(worked) if estimate else None,
             rungs=estimate.rungs() if estimate else (),
             seconds=self._before + worked,
+            cpu_seconds=self._cpu_before + _children_cpu_seconds(),
         )
 
     def _estimate(self) -> Estimate:
@@ -325,7 +346,13 @@ def _failed(task: asyncio.Task[None]) -> bool:
     """Whether a task ended with an error that is more than a wish to stop."""
     if task.cancelled():
         return False
-    return not isinstance(task.exception(), _Yielded | _Cancelled | None)
+    return not isinstance(task.exception(), _Yielded | _Cancelled | _Paused | None)
+
+
+def _children_cpu_seconds() -> float:
+    """Return the processor time of all programs that this worker has run and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 async def _sounds(pipeline: Pipeline, facts: Facts) -> tuple[Track, ...]:
