@@ -9,6 +9,8 @@ class FullJitter:
     __slots__ = ("_base", "_most", "_random")
 
     def __init__(self, base: float, most: float, source: random.Random | None = None) -> None:
+        if not (0.0 <= base < float("inf") and 0.0 <= most < float("inf")):
+            raise ValueError(f"A base of {base} s and at most {most} s: give seconds from 0 on.")
         self._base = base
         self._most = most
         self._random = source or random.Random()  # noqa: S311 (spreads load, guards nothing)

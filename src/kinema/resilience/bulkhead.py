@@ -38,7 +38,7 @@ class Bulkhead:
     __slots__ = ("_admitted", "_expired", "_most", "_queue", "_refused", "_waiting", "in_use")
 
     def __init__(self, most: int, queue: int = 0) -> None:
-        if most < 1 or queue < 0:
+        if not (most >= 1 and queue >= 0):
             raise ValueError(f"A bulkhead of {most} places and a queue of {queue}: give at least 1 and 0.")
         self._most = most
         self._queue = queue

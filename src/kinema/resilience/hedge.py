@@ -21,6 +21,8 @@ class HedgeDelay:
     def __init__(self, quantile: float = 0.95, half_life: int = 1000, minimum: int = 100) -> None:
         if not 0.5 <= quantile < 1.0:
             raise ValueError(f"quantile is {quantile}; give a share from 0.5 to below 1.")
+        if not (half_life > 0 and minimum >= 1):
+            raise ValueError(f"A half-life of {half_life} and a minimum of {minimum}: give at least 1 record each.")
         self._quantile = quantile
         self._minimum = minimum
         self._seen = Quantiles(half_life)

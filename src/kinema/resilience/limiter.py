@@ -42,10 +42,11 @@ class Limiter:
 
     def release(self, seconds: float, *, dropped: bool = False) -> None:
         """The call ended after so many seconds; `dropped`: for lack of capacity (time-out, 503), not with an answer."""
+        in_flight = self.in_flight
+        self.in_flight = in_flight - 1  # first: whatever is wrong with the figure, the place is free
         rtt = int(seconds * 1e9)
         start = int(self._clock.monotonic() * 1e9) - rtt
-        self._algorithm.sample(start, rtt, self.in_flight, dropped=dropped)
-        self.in_flight -= 1
+        self._algorithm.sample(start, rtt, in_flight, dropped=dropped)
 
     def ignore(self) -> None:
         """The call ended in a way that says nothing about capacity (cancelled, refused further on)."""

@@ -23,7 +23,7 @@ class Retry(Struct, frozen=True, kw_only=True):
     """Each attempt is cut off after so long, so that a time-out leaves time for another."""
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or (self.attempt_seconds is not None and self.attempt_seconds <= 0):
+        if not (1 <= self.attempts < math.inf and (self.attempt_seconds is None or self.attempt_seconds > 0)):
             raise ValueError(
                 f"{self.attempts} attempts of {self.attempt_seconds} s: give at least one, above 0 s each."
             )
@@ -39,6 +39,10 @@ class Fallback(Struct, frozen=True, kw_only=True):
     answer: Callable[[Exception], Any | Awaitable[Any]]
     on: tuple[type[Exception], ...] | None = None
     reserve_seconds: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.reserve_seconds < math.inf:
+            raise ValueError(f"reserve_seconds is {self.reserve_seconds}; give seconds from 0 on.")
 
 
 class Parts(Struct, kw_only=True):

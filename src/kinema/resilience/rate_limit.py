@@ -30,6 +30,8 @@ class RateLimiter:
 
     def __init__(self, clock: Clock, rate: float, burst: int, most_keys: int = 100_000) -> None:
         check_rate(rate, burst)
+        if not most_keys >= 1:
+            raise ValueError(f"A memory for {most_keys} keys: give at least 1.")
         self._clock = clock
         self._most_keys = most_keys
         self._arrivals: dict[str, float] = {}
@@ -93,5 +95,5 @@ def check_key(key: str, cost: int) -> None:
 
 def check_rate(rate: float, burst: int) -> None:
     """Raise ValueError for a rate or burst that lets nothing through, or everything."""
-    if not 0.0 < rate < float("inf") or burst < 1:
+    if not (0.0 < rate < float("inf") and 1 <= burst < float("inf")):
         raise ValueError(f"A rate of {rate} with a burst of {burst}: give a rate above 0 and a burst of at least 1.")

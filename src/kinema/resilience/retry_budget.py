@@ -18,6 +18,7 @@ class RetryBudget:
     __slots__ = ("_clock", "_most", "_per_second", "_ratio", "_refilled_at", "_tokens")
 
     def __init__(self, clock: Clock, ratio: float = 0.2, per_second: float = 3.0, most: float = 100.0) -> None:
+        _check(ratio, per_second, most)
         self._clock = clock
         self._ratio = ratio
         self._per_second = per_second
@@ -32,6 +33,7 @@ class RetryBudget:
 
     def allow(self, ratio: float, per_second: float) -> None:
         """Go by other figures from now on; the tokens that are there stay."""
+        _check(ratio, per_second, self._most)
         self._refill()
         self._ratio = ratio
         self._per_second = per_second
@@ -53,3 +55,9 @@ class RetryBudget:
         now = self._clock.monotonic()
         self._tokens = min(self._most, self._tokens + (now - self._refilled_at) * self._per_second)
         self._refilled_at = now
+
+
+def _check(ratio: float, per_second: float, most: float) -> None:
+    for name, figure in (("ratio", ratio), ("per_second", per_second), ("most", most)):
+        if not 0.0 <= figure < float("inf"):
+            raise ValueError(f"{name} is {figure}; give a number from 0 on, 0 for no retries.")

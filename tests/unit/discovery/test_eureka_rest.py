@@ -95,6 +95,7 @@ async def test_registering_in_xml(call):
       <port enabled="true">8080</port><securePort enabled="false">7002</securePort>
       <dataCenterInfo class="com.netflix.appinfo.InstanceInfo$DefaultDataCenterInfo"><name>MyOwn</name></dataCenterInfo>
       <metadata><management__port>9</management__port></metadata>
+      <futureField><with><elements>inside</elements></with></futureField><another>1</another>
     </instance>"""
     answer = await call("POST", "/eureka/v2/apps/orders", body.encode(), content_type="application/xml")
     assert answer.status_code == 204

@@ -78,6 +78,9 @@ class _Instance(msgspec.Struct, rename="camel"):
     action_type: _Scalar = None
 
 
+_KNOWN = frozenset(field.encode_name for field in msgspec.structs.fields(_Instance))
+
+
 class _Envelope(msgspec.Struct):
     instance: _Instance
 
@@ -235,6 +238,8 @@ def _fields(instance: Element) -> dict[str, Any]:
             fields[name] = inside
         elif name == "leaseInfo":
             fields[name] = _map(child)
+        elif name not in _KNOWN:
+            continue  # as Eureka does, whatever is inside
         elif len(child):
             raise BadInput(f"The element {name[:50]} has elements inside; it is a text.")
         else:
