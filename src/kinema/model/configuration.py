@@ -9,7 +9,7 @@ from kinema.core.property_scope import Override, Scope
 
 Kind = Literal["flag", "whole number", "number", "text", "list"]
 Action = Literal["set", "unset", "rolled back", "expired"]
-Reason = Annotated[str, msgspec.Meta(max_length=500)]
+Reason = Annotated[str, msgspec.Meta(max_length=500, pattern=r"^[^\x00]*$")]  # no SQL engine keeps a NUL
 
 
 class RuntimeLayer(msgspec.Struct, frozen=True):

@@ -236,9 +236,7 @@ def _answer_http_error(request: AnyRequest, error: HTTPException) -> Response[by
     if error.status_code >= 500 and detail != _CLIENT_LEFT:
         _logger.error("failed inside the framework", method=request.method, path=request.url.path, exc_info=error)
     if isinstance(error, ValidationException) and isinstance(error.extra, list):
-        detail = "; ".join(
-            f"{item.get('key', 'body')}: {item.get('message', '')}" for item in error.extra if isinstance(item, dict)
-        )
+        detail = "; ".join(_said(item) for item in error.extra if isinstance(item, dict))
     document = problem.Problem(
         status=error.status_code,
         title=_TITLES.get(error.status_code, "The request cannot be used"),
@@ -252,6 +250,13 @@ def _answer_http_error(request: AnyRequest, error: HTTPException) -> Response[by
         media_type=problem.MEDIA_TYPE,
         headers=dict(error.headers or {}),
     )
+
+
+def _said(item: dict[str, str]) -> str:
+    key, message = item.get("key", "body"), item.get("message", "")
+    if message == repr(key):  # a KeyError of the framework, which found no body at all
+        return f"{key}: The request has no body; send JSON as the API describes it."
+    return f"{key}: {message}"
 
 
 _TITLES = {

@@ -377,3 +377,34 @@ async def test_the_file_and_the_environment_show_as_layers(tmp_path):
         ("file", "warning", False),
         ("default", "info", False),
     ]
+
+
+async def test_a_rollback_needs_no_body(room):
+    await room.set("debug")
+    path = "/v1/properties/audit/1/rollback"
+    answer = await room.clients[0].post(path, headers=room.as_())
+    assert (answer.status_code, answer.json()["value"]) == (200, "info")
+    assert [(one["action"], one["reason"]) for one in await room.trail()] == [
+        ("rolled back", "as before change 1"),
+        ("set", ""),
+    ]
+
+
+async def test_a_misspelled_scope_takes_nothing_back(room):
+    await room.set("debug")
+    answer = await room.unset("?instanc=catalog-1")
+    assert answer.status_code == 400
+    assert "'instanc' is no part of a scope" in answer.json()["detail"]
+    assert values((await room.get()).json()) == [("debug", {})]
+
+
+async def test_what_no_database_keeps_is_refused(room):
+    assert (await room.set("debug", reason="a\x00b")).status_code == 400
+    assert (await room.unset("?reason=a%00b")).status_code == 400
+    assert (await room.get("/v1/properties/audit?name=%00")).status_code == 400
+
+
+async def test_a_missing_body_is_told_in_a_sentence(room):
+    answer = await room.clients[0].put(LEVEL, headers=room.as_())
+    assert answer.status_code == 400
+    assert answer.json()["detail"] == "data: The request has no body; send JSON as the API describes it."

@@ -8,6 +8,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
+from kinema.core.errors import BadInput
 from kinema.core.etag import matches
 from kinema.core.identity import Identity
 from kinema.core.keys import KeyRing
@@ -20,7 +21,9 @@ from kinema.services.configuration.service import Configuration
 
 Name = Annotated[str, PathParameter(description="The property's name.", schema_extra={"pattern": r"^[a-z0-9_.]+$"})]
 Entry = Annotated[int, PathParameter(ge=1, le=2**31 - 1, description="The number of a change in the audit trail.")]
-OfName = Annotated[str, QueryParameter(max_length=100, description="Only changes of this property.")]
+OfName = Annotated[
+    str, QueryParameter(max_length=100, pattern=r"^[^\x00]*$", description="Only changes of this property.")
+]
 Cursor = Annotated[
     str, QueryParameter(max_length=2000, description="Where the page begins: `next_cursor` of the page before.")
 ]
@@ -29,11 +32,16 @@ Part = Annotated[str, QueryParameter(max_length=100, description="Part of the sc
 Canary = Annotated[
     bool, QueryParameter(description="The value for a percentage of the scope, not the one for all of it.")
 ]
-Why = Annotated[str, QueryParameter(max_length=500, description="The reason, for the audit trail.")]
+Why = Annotated[
+    str, QueryParameter(max_length=500, pattern=r"^[^\x00]*$", description="The reason, for the audit trail.")
+]
 IfMatch = Annotated[
     str,
     HeaderParameter(name="If-Match", max_length=500, description="The ETag of the state that this change is based on."),
 ]
+
+
+_UNSET_BY = frozenset({"instance", "service", "zone", "region", "canary", "reason"})
 
 
 class _Before(msgspec.Struct, frozen=True):
@@ -72,10 +80,11 @@ async def list_changes(
     status_code=200,
 )
 async def roll_back(
-    entry: Entry, data: Rollback, identity: Identity, configuration: Configuration, if_match: IfMatch = ""
+    entry: Entry, identity: Identity, configuration: Configuration, data: Rollback | None = None, if_match: IfMatch = ""
 ) -> Response[PropertyState]:
     """Put back what held before this change, in its scope. Later changes there are undone with it."""
-    return _tagged(await configuration.roll_back(entry, data.reason, if_match, identity))
+    reason = "" if data is None else data.reason
+    return _tagged(await configuration.roll_back(entry, reason, if_match, identity))
 
 
 @get("/v1/properties/{name:str}", operation_id="getProperty", tags=["properties"], guards=[needs("operator")])
@@ -101,6 +110,7 @@ async def set_property(
 )
 async def unset_property(
     name: Name,
+    request: AnyRequest,
     identity: Identity,
     configuration: Configuration,
     instance: Part = "",
@@ -112,6 +122,8 @@ async def unset_property(
     if_match: IfMatch = "",
 ) -> Response[PropertyState]:
     """Take back the value that was set for exactly this scope."""
+    if unknown := request.query_params.keys() - _UNSET_BY:  # a misspelled part would take back the value for everybody
+        raise BadInput(f"{min(unknown)[:100]!r} is no part of a scope; there are {', '.join(sorted(_UNSET_BY))}.")
     scope = Scope(instance, service, zone, region, 50.0 if canary else 100.0)  # any percentage stands for the canary
     return _tagged(await configuration.unset(name, scope, reason, if_match, identity))
 
