@@ -43,6 +43,31 @@ class Publication(msgspec.Struct, frozen=True):
     poster: str = ""
 
 
+class Recall(msgspec.Struct, frozen=True):
+    """A version of an asset that must not be played, nor those before it; `reason` says why, in a sentence for operators."""
+
+    asset: str
+    manifest_version: int
+    reason: str
+
+
+class Withdrawal(msgspec.Struct, frozen=True):
+    """A title that was taken off the programme and is not back; `withdrawn_at` is ISO 8601 in UTC."""
+
+    title_id: str
+    title: str
+    asset: str
+    manifest_version: int
+    reason: str
+    withdrawn_at: str
+
+
+class Withdrawals(msgspec.Struct, frozen=True):
+    """The titles that are off, the latest first."""
+
+    withdrawals: tuple[Withdrawal, ...]
+
+
 class Title(msgspec.Struct, frozen=True):
     """A published title. `poster` and `billboard` are paths of artwork or empty; times are ISO 8601 in UTC."""
 

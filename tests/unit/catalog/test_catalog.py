@@ -173,6 +173,55 @@ async def test_a_withdrawn_title_is_gone_and_stays_so(studio):
     assert (await studio.get(f"/v1/titles/{ttl(1)}")).json()["title"] == "Back"
 
 
+async def recall(studio, number, version, reason="Picture 7 does not decode."):
+    body = {"asset": f"ast_{number:026}", "manifest_version": version, "reason": reason}
+    answer = await studio.first.put(f"/v1/titles/{ttl(number)}/recall", headers=studio.service, json=body)
+    assert answer.status_code == 200, answer.text
+
+
+async def withdrawals(studio):
+    answer = await studio.first.get("/v1/catalog/withdrawals", headers=studio.operator)
+    return [(one["title_id"], one["manifest_version"], one["reason"]) for one in answer.json()["withdrawals"]]
+
+
+async def test_a_recalled_version_is_off_with_its_reason_and_a_newer_one_brings_the_title_back(studio):
+    await studio.publish(1, version=2)
+    before = (await studio.get("/v1/catalog/version")).json()["version"]
+    await recall(studio, 1, 2)
+    assert (await studio.get(f"/v1/titles/{ttl(1)}")).status_code == 404
+    assert (await studio.get("/v1/catalog/version")).json()["version"] == before + 1
+    assert await withdrawals(studio) == [(ttl(1), 2, "Picture 7 does not decode.")]
+    for version in (1, 2):
+        refused = await studio.publish(1, version=version)
+        assert refused.status_code == 410
+        assert "Picture 7" in refused.json()["detail"]
+    assert (await studio.publish(1, version=3)).status_code == 200
+    assert (await studio.get(f"/v1/titles/{ttl(1)}")).json()["manifest_version"] == 3
+    assert await withdrawals(studio) == []
+
+
+async def test_a_recall_that_comes_after_a_newer_version_changes_nothing(studio):
+    await studio.publish(1, version=3)
+    before = (await studio.get("/v1/catalog/version")).json()["version"]
+    await recall(studio, 1, 2)
+    await recall(studio, 2, 1)
+    assert (await studio.get(f"/v1/titles/{ttl(1)}")).json()["manifest_version"] == 3
+    assert (await studio.get("/v1/catalog/version")).json()["version"] == before
+    assert await withdrawals(studio) == []
+
+
+async def test_an_operator_says_why_and_only_operators_read_it(studio):
+    await studio.publish(1)
+    path = f"/v1/titles/{ttl(1)}?reason=The%20licence%0Ahas%20ended."
+    assert (await studio.first.delete(path, headers=studio.operator)).status_code == 204
+    assert await withdrawals(studio) == [(ttl(1), 1, "The licence has ended.")]
+    assert (await studio.first.get("/v1/catalog/withdrawals", headers=studio.viewer)).status_code == 403
+    refused = await studio.first.put(f"/v1/titles/{ttl(1)}/recall", headers=studio.operator, json={})
+    assert refused.status_code == 403
+    await studio.first.put(f"/v1/titles/{ttl(1)}", headers=studio.operator, json={"title": "Back"})
+    assert await withdrawals(studio) == []
+
+
 async def test_who_may_write(studio):
     await studio.publish(1)
     for method, path, body in (

@@ -2,7 +2,7 @@
 import { infiniteQueryOptions, QueryClient, queryOptions } from "@tanstack/react-query";
 
 import { ApiError, isTransient, request } from "./request";
-import type { AuditPage, Home, Job, JobPage, PropertyList, Title, TitlePage, Who } from "./types";
+import type { AuditPage, Home, Job, JobPage, PropertyList, Title, TitlePage, Who, Withdrawal, Withdrawals } from "./types";
 
 /** Causes that pass by themselves are asked again for as long as it takes, ever more slowly up to 5 s. */
 export function createQueryClient(): QueryClient {
@@ -52,6 +52,13 @@ export const titlesQuery = infiniteQueryOptions({
   },
   initialPageParam: "",
   getNextPageParam: (page) => page.next_cursor ?? undefined,
+});
+
+/** What was taken off the programme and why; out of date with each version of the catalogue. */
+export const withdrawalsQuery = queryOptions({
+  queryKey: ["catalog", "withdrawals"],
+  queryFn: async ({ signal }): Promise<readonly Withdrawal[]> =>
+    (await request<Withdrawals>("/v1/catalog/withdrawals", { signal })).withdrawals,
 });
 
 export const jobsQuery = queryOptions({

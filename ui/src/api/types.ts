@@ -12,6 +12,8 @@ export type Row = Catalog["schemas"]["Row"];
 export type Title = Catalog["schemas"]["Title"];
 export type TitleDetails = Catalog["schemas"]["TitleDetails"];
 export type TitlePage = Catalog["schemas"]["TitlePage"];
+export type Withdrawal = Catalog["schemas"]["Withdrawal"];
+export type Withdrawals = Catalog["schemas"]["Withdrawals"];
 
 export type AuditEntry = Configuration["schemas"]["AuditEntry"];
 export type AuditPage = Configuration["schemas"]["AuditPage"];

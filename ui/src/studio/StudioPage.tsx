@@ -8,6 +8,7 @@ import { JobList } from "./JobList";
 import styles from "./studio.module.css";
 import { TitleList } from "./TitleList";
 import { UploadPanel } from "./UploadPanel";
+import { WithdrawnList } from "./WithdrawnList";
 
 export function StudioPage() {
   usePageTitle("Studio");
@@ -26,6 +27,7 @@ export function StudioPage() {
         <div className={styles.column}>
           <UploadPanel />
           <TitleList />
+          <WithdrawnList />
         </div>
         <div className={styles.column}>
           <JobList />

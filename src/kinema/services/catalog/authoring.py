@@ -15,11 +15,13 @@ from kinema.model.catalog import (
     KeptVersions,
     Publication,
     Published,
+    Recall,
     TitleChange,
     TitleDetails,
+    Withdrawals,
 )
 from kinema.model.encoding import manifest_key
-from kinema.services.catalog import pictures, repository, snapshot, texts
+from kinema.services.catalog import pictures, repository, snapshot, texts, withdrawals
 from kinema.services.catalog.cycle import Change, Cycle
 from kinema.services.catalog.gallery import ARTWORK_PREFIX, Gallery
 from kinema.services.catalog.reader import Reader
@@ -52,6 +54,8 @@ class Authoring:
 
         async def change(connection: AsyncConnection) -> bool:
             row = await repository.find_title(connection, title_id)
+            if row is not None and row.withdrawn:
+                await withdrawals.forget(connection, title_id)
             await repository.save_details(connection, title_id, cleaned, written=True)
             return row is not None and row.published
 
@@ -74,16 +78,37 @@ class Authoring:
         assert cleaned is not None
         return Authored(title_id=title_id, details=cleaned, catalog_version=version)
 
-    async def withdraw(self, title_id: str) -> None:
-        """Take a title out of the catalogue. Raises NotFound."""
+    async def withdraw(self, title_id: str, reason: str = "") -> None:
+        """Take a title out of the catalogue for good, with a reason for operators to read. Raises NotFound and BadInput."""
         check_id(title_id, "ttl")
+        why = texts.reason(reason) or "An operator has withdrawn it."
 
         async def change(connection: AsyncConnection) -> bool:
             row = await repository.get_title(connection, title_id)
+            asset, version = await repository.find_publication(connection, title_id) or ("", 0)
             await repository.withdraw(connection, title_id)
+            await withdrawals.note(connection, title_id, Recall(asset, version, why), self._clock.now())
             return row.published
 
         await self._publish(change)
+
+    async def recall(self, title_id: str, recalled: Recall) -> None:
+        """Take a title out of the catalogue while this version of its asset, or an older one, is what it is published with.
+
+        Nothing happens when a newer one is. Raises BadInput.
+        """
+        check_id(title_id, "ttl")
+        why = msgspec.structs.replace(recalled, reason=texts.reason(recalled.reason))
+
+        async def change(connection: AsyncConnection) -> bool:
+            return await withdrawals.recall(connection, title_id, why, self._clock.now())
+
+        await self._publish(change)
+
+    async def withdrawals(self) -> Withdrawals:
+        """Return which titles are off and why, the latest first."""
+        async with self._sql.read() as connection:
+            return Withdrawals(withdrawals=await withdrawals.page(connection))
 
     async def put_artwork(self, title_id: str, kind: ArtworkKind, body: bytes) -> ArtworkStored:
         """Make a picture the title's poster or billboard. Raises NotFound, and what `pictures.inspect` raises."""
@@ -124,6 +149,8 @@ class Authoring:
             row = await repository.find_title(connection, title_id)
             if row is not None and row.withdrawn:
                 raise Gone(f"Title {title_id} was withdrawn; write its details again to bring it back.")
+            asset, version = publication.asset, publication.manifest_version
+            await withdrawals.require_not_recalled(connection, title_id, asset, version)
             before = await repository.find_publication(connection, title_id)
             if before and before[0] == publication.asset and before[1] >= publication.manifest_version:
                 return False
@@ -132,6 +159,7 @@ class Authoring:
                 await repository.save_details(connection, title_id, TitleDetails(title=name), written=False)
             now = self._clock.now()
             await repository.save_publication(connection, title_id, publication, now)
+            await withdrawals.forget(connection, title_id)
             if before is None:
                 await repository.note(connection, title_id, now)
             return True

@@ -27,10 +27,12 @@ from kinema.model.catalog import (
     Pin,
     Publication,
     Published,
+    Recall,
     Title,
     TitleChange,
     TitleDetails,
     TitlePage,
+    Withdrawals,
 )
 from kinema.rpc.conditional import conditional
 from kinema.rpc.cursor import decode_cursor, encode_cursor
@@ -51,6 +53,8 @@ Cursor = Annotated[
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many titles a page has at most.")]
 Query = Annotated[str, QueryParameter(max_length=200, description="Words that must all be found in a title's texts.")]
+
+Reason = Annotated[str, QueryParameter(max_length=1000, description="Why, in words for the other operators.")]
 
 
 @dataclass
@@ -149,9 +153,9 @@ async def patch_title(title_id: TitleId, data: TitleChange, authoring: Authoring
 
 
 @delete("/v1/titles/{title_id:str}", operation_id="withdrawTitle", tags=["authoring"], guards=[needs("operator")])
-async def withdraw_title(title_id: TitleId, authoring: Authoring) -> None:
+async def withdraw_title(title_id: TitleId, authoring: Authoring, reason: Reason = "") -> None:
     """Take a title out of the catalogue; who is watching it may go on."""
-    await authoring.withdraw(title_id)
+    await authoring.withdraw(title_id, reason)
 
 
 @put(
@@ -181,6 +185,18 @@ async def put_artwork(
 async def publish_title(title_id: TitleId, data: Publication, authoring: Authoring) -> Published:
     """Publish a version of an asset under a title; repeating it changes nothing."""
     return await authoring.publish(title_id, data)
+
+
+@put("/v1/titles/{title_id:str}/recall", operation_id="recallTitle", tags=["internal"], guards=[needs("service")])
+async def recall_title(title_id: TitleId, data: Recall, authoring: Authoring) -> None:
+    """Take a title off while a version that turned out to be bad, or an older one, is what it is published with."""
+    await authoring.recall(title_id, data)
+
+
+@get("/v1/catalog/withdrawals", operation_id="listWithdrawals", tags=["catalog"], guards=[needs("operator")])
+async def list_withdrawals(authoring: Authoring) -> Withdrawals:
+    """The titles that were taken off and are not back, the latest first, and why."""
+    return await authoring.withdrawals()
 
 
 @get(
@@ -230,6 +246,8 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     withdraw_title,
     put_artwork,
     publish_title,
+    recall_title,
+    list_withdrawals,
     get_version,
     list_versions,
     pin_catalog,

@@ -46,6 +46,16 @@ notices = sa.Table(  # titles whose first publication devices have not been told
     sa.Column("at", sa.Float, nullable=False),
 )
 
+withdrawals = sa.Table(  # the last of each title that is not back
+    "withdrawals",
+    metadata,
+    sa.Column("title_id", sa.String(40), sa.ForeignKey("titles.title_id"), primary_key=True),
+    sa.Column("asset", sa.String(64), nullable=False),  # that was published, or empty
+    sa.Column("manifest_version", sa.Integer, nullable=False),  # up to which it may not come back by itself
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)
+
 versions = sa.Table(
     "versions",
     metadata,

@@ -11,6 +11,7 @@ _CREDITS_LENGTH = 4000
 _SHELF_LENGTH = 100
 _GENRE_LENGTH = 50
 _GENRES = 20
+_REASON_LENGTH = 1000
 _YEARS = range(1870, 2201)  # the first moving pictures were taken in the 1870s
 
 
@@ -40,6 +41,11 @@ def clean(details: TitleDetails) -> TitleDetails:
         shelf=_within("shelf", details.shelf, _SHELF_LENGTH) or "New",
         credits=_within("credits", details.credits, _CREDITS_LENGTH),
     )
+
+
+def reason(text: str) -> str:
+    """Return why something was done, as it is stored. Raises BadInput when it is too long."""
+    return _within("reason", text, _REASON_LENGTH)
 
 
 def _within(part: str, text: str, limit: int) -> str:
