@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from kinema.services.encoding.inspection import Unusable, inspect
+from kinema.services.encoding.inspection import ChapterFacts, Unusable, inspect
 from kinema.services.encoding.tools import find_tools
 from tests.support import clips
 
@@ -79,16 +79,47 @@ async def test_a_variable_rate(tmp_path):
     assert facts.frame_rate in {"24/1", "25/1", "24000/1001"}
 
 
-async def test_two_languages(tmp_path):
-    film = tmp_path / "two.mkv"
+async def test_all_sound_tracks_with_languages_and_purposes(tmp_path):
+    film = tmp_path / "eight.mkv"
+    tones = [part for number in range(8) for part in ("-f", "lavfi", "-i", f"sine={200 + 100 * number}:duration=1")]
+    maps = [part for number in range(9) for part in ("-map", str(number))]
     clips.ffmpeg(
-        "-f", "lavfi", "-i", "testsrc2=size=64x64:rate=24:duration=1",
-        "-f", "lavfi", "-i", "sine=duration=1", "-f", "lavfi", "-i", "sine=300:duration=1", "-f", "lavfi", "-i", "sine=200:duration=1",
-        "-map", "0", "-map", "1", "-map", "2", "-map", "3", "-c:a", "aac", "-c:v", "libx264",
-        "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=fre", "-metadata:s:a:1", "title=Comment\x07aire", str(film),
+        "-f", "lavfi", "-i", "testsrc2=size=64x64:rate=24:duration=1", *tones, *maps, "-c:a", "aac", "-c:v", "libx264",
+        "-metadata:s:a:0", "language=eng", "-metadata:s:a:1", "language=fre", "-metadata:s:a:1", "title=Comment\x07aire",
+        "-metadata:s:a:2", "language=pt-BR", "-metadata:s:a:3", "language=eng", "-metadata:s:a:4", "language=not a language",
+        "-disposition:a:0", "default", "-disposition:a:1", "comment", "-disposition:a:3", "visual_impaired", str(film),
     )  # fmt: skip
     facts = await facts_of(film)
-    assert [(audio.language, audio.label) for audio in facts.audio] == [("eng", ""), ("fre", "Comment aire")]
+    assert [(audio.language, audio.label) for audio in facts.audio] == [
+        ("eng", ""), ("fre", "Comment aire"), ("pt-br", ""), ("eng", "Track 2"), ("und", ""), ("und", "Track 2"), ("und", "Track 3"), ("und", "Track 4"),
+    ]  # fmt: skip
+    assert [audio.dispositions for audio in facts.audio[:4]] == [
+        ("default",),
+        ("comment",),
+        (),
+        ("visual_impaired",),
+    ]
+    assert [audio.index for audio in facts.audio] == list(range(1, 9))
+    assert facts.dropped_audio == 0
+
+
+async def test_subtitles_and_chapters(tmp_path):
+    words, marks, film = tmp_path / "words.srt", tmp_path / "marks.txt", tmp_path / "film.mkv"
+    words.write_text("1\n00:00:00,000 --> 00:00:01,000\nHello\n")
+    marks.write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=1500\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1000\nSTART=1500\nEND=9000\ntitle=Two\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=9000\nEND=9500\n"
+    )
+    clips.ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=64x64:rate=24:duration=3", "-i", str(words), "-i", str(marks), "-map", "0", "-map", "1", "-map", "1",
+        "-map_chapters", "2", "-c:v", "libx264", "-c:s", "srt", "-metadata:s:s:0", "language=ger", "-disposition:s:0", "forced", str(film),
+    )  # fmt: skip
+    facts = await facts_of(film)
+    assert [(text.codec, text.language, text.bitmap, text.dispositions) for text in facts.texts] == [
+        ("subrip", "ger", False, ("forced",)),
+        ("subrip", "und", False, ()),
+    ]
+    assert facts.chapters == (ChapterFacts(0.0, 1.5, "One"), ChapterFacts(1.5, 3.0, "Two"))
 
 
 PLAYLIST = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:9,\n{}\n#EXT-X-ENDLIST\n"

@@ -9,7 +9,7 @@ tracks that were encoded apart begin together and stay together.
 from fractions import Fraction
 from pathlib import Path
 
-from kinema.services.encoding.inspection import AudioFacts, Facts
+from kinema.services.encoding.inspection import AudioFacts, Facts, still_filters, video_filters
 from kinema.services.encoding.ladder import Rung, gop_frames
 from kinema.services.encoding.tools import Tools, untrusted
 
@@ -26,20 +26,13 @@ def _nowhere(streams: list[int]) -> list[str]:
 
 
 def encode_video(tools: Tools, source: Path, facts: Facts, rung: Rung, threads: int, output: Path) -> list[str]:
-    """Return the command that makes one rung: constant rate, square pixels, 8-bit 4:2:0, closed GOPs of equal length."""
-    filters = [
-        *(["bwdif=mode=send_frame:deint=interlaced"] if facts.interlaced else []),
-        f"fps={facts.frame_rate}:start_time=0",
-        f"scale={rung.width}:{rung.height}:flags=bicubic",
-        "setsar=1",
-        "format=yuv420p",
-    ]
+    """Return the command that makes one rung: plain pictures (`video_filters`), closed GOPs of equal length."""
     gop = gop_frames(Fraction(facts.frame_rate))
     parameters = f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:nal-hrd=none:force-cfr=1"
     return [
         tools.ffmpeg, *_QUIET, *_PROGRESS, *untrusted(source),
         "-map", f"0:{facts.video_index}", "-map_metadata", "-1", "-map_chapters", "-1", "-sn", "-dn",
-        "-vf", ",".join(filters), "-t", f"{facts.duration_seconds:.6f}",
+        "-vf", video_filters(facts, rung.width, rung.height), "-t", f"{facts.duration_seconds:.6f}",
         "-c:v", "libx264", "-preset", rung.preset, "-profile:v", "high", "-crf", str(rung.crf),
         "-maxrate", str(rung.peak_bits_per_second), "-bufsize", str(rung.buffer_bits),
         "-x264-params", parameters, "-threads", str(threads), "-f", "mp4", f"file:{output}",
@@ -77,7 +70,7 @@ def poster(
     tools: Tools, source: Path, facts: Facts, at_seconds: float, width: int, height: int, output: Path
 ) -> list[str]:
     """Return the command that cuts a picture from the source: the most typical of the next 48, which is hardly ever a fade."""
-    filters = f"thumbnail=48,scale={width}:{height}:flags=lanczos,setsar=1,format=yuvj420p"
+    filters = f"{still_filters(facts, width, height)},format=yuvj420p"
     return [
         tools.ffmpeg, *_QUIET, *(["-ss", f"{at_seconds:.3f}"] if at_seconds else []), *untrusted(source), "-map", f"0:{facts.video_index}",
         "-vf", filters, "-frames:v", "1", "-q:v", "3", "-f", "image2", "-update", "1", f"file:{output}",
