@@ -150,10 +150,10 @@ class Repeating:
                     copy = self._measured(other, repeating.call, seconds - delay, budget, delays)
                     tasks.append(asyncio.ensure_future(copy))
             waiting = set(tasks)
-            result: Result
             while True:
                 done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                result = done.pop().result()
+                results: list[Result] = [one.result() for one in done]  # both, when they end in the same moment
+                result = next(filter(_is_good, results), results[0])
                 if not waiting or _is_good(result):
                     return result
         finally:

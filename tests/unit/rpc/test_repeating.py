@@ -3,17 +3,27 @@
 import asyncio
 import itertools
 import time
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from litestar import get, post
 
 from kinema.core import faults
+from kinema.core.clock import SystemClock
 from kinema.core.errors import BadInput, DeadlineExceeded, NotFound, Unavailable
 from kinema.core.faults import Fault
+from kinema.core.metrics import Metrics
 from kinema.core.problem import encode, problem_of
-from kinema.http import ConnectFailed, TimedOut
+from kinema.core.spans import Spans
+from kinema.http import ConnectFailed, Headers, Response, TimedOut
+from kinema.model.discovery import Instance
+from kinema.resilience import Deadline
 from kinema.resilience.errors import CircuitOpen
+from kinema.rpc.attempt import Outgoing
+from kinema.rpc.balance import Balancer
+from kinema.rpc.budgets import Budgets
+from kinema.rpc.repeating import Repeating
 from kinema.rpc.serving import serving
 from tests.support.fabric import fabric, until
 
@@ -172,6 +182,40 @@ async def test_a_late_call_is_sent_a_second_time_when_its_maker_wants_that(tmp_p
             assert await region.rpc.call("s", "GET", "/x", type=Answer, hedge=True, deadline_seconds=30) == Answer(1)
         assert sum(len(one.seen) for one in services) > before + 6
         await until(lambda: region.rpc.balancer.in_flight == 0)
+
+
+class Together:
+    """Attempts at once, until `apart` is set: then two attempts end in the same turn of the loop, one of them badly."""
+
+    def __init__(self):
+        self.apart = None
+        self.made = 0
+
+    async def make(self, instance, call, seconds, retries):
+        self.made += 1
+        first = self.made % 2
+        if self.apart is not None:
+            if not first:
+                asyncio.get_running_loop().call_soon(self.apart.set)
+            await self.apart.wait()
+            if first:
+                raise ConnectFailed("gone")
+        return Response(200, Headers(()), b"")
+
+
+async def test_of_two_copies_that_end_in_the_same_moment_the_good_one_counts():
+    clock, attempts = SystemClock(), Together()
+    two = tuple(Instance("s", f"s-{number}", f"127.0.0.1:{number}", "home", "a", "0", {}) for number in (1, 2))
+    known = SimpleNamespace(instances=lambda service: two)
+    balancer = Balancer(known, clock)
+    repeating = Repeating(attempts, balancer, Budgets(clock), clock, Metrics("test"), Spans(clock, "test", "test"))
+    call = Outgoing("s", "GET", "/x", ())
+    for _ in range(110):
+        await repeating.send(call, Deadline(clock, 5.0), hedge=True)
+    for _ in range(30):
+        attempts.apart, attempts.made = asyncio.Event(), 0
+        assert (await repeating.send(call, Deadline(clock, 5.0), hedge=True)).status == 200
+        assert attempts.made == 2  # the failure was not what counted, so nothing was repeated
 
 
 async def test_a_fallback_stands_in_and_its_reason_is_counted(tmp_path):
