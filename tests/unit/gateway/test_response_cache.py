@@ -53,6 +53,18 @@ async def test_a_public_answer_is_given_again_to_whoever_is_signed_in(tmp_path):
         assert (await region.get("/v1/home?a=1", token, (b"cache-control", b"no-cache"))).body == b"answer 3"
 
 
+async def test_where_a_canary_is_tried_nobody_gets_what_another_version_answered(tmp_path):
+    (tmp_path / "gateway.toml").write_text(
+        '[[canary]]\nprefix = "/v1/home"\ninstances = {metadata = {track = "new"}}\nheader = "x-try"\n'
+    )
+    async with own_region(tmp_path, data_dir=tmp_path) as region:
+        token = await ready(region, Origin(PUBLIC, body=b"old"))
+        await region.upstream("catalog", Origin(PUBLIC, body=b"new"), 2, metadata={"track": "new"})
+        await until(lambda: len(region.directory.instances("catalog")) == 2)
+        bodies = [(await region.get("/v1/home", token, *extra)).body[:3] for extra in ((), ((b"x-try", b"1"),), ())]
+        assert bodies == [b"old", b"new", b"old"]
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -77,6 +77,7 @@ class ResponseCache:
 
     def __init__(self, parts: "Parts") -> None:
         config = parts.config.cache
+        self._parts = parts
         self._on = config.bytes > 0
         self._largest = min(config.largest_bytes, config.bytes)
         self._wait_seconds = config.wait_seconds
@@ -90,10 +91,14 @@ class ResponseCache:
         ] = {}  # whether the last answer on a route could be kept: else nobody waits for others
 
     def applies_to(self, route: Route, *, opened: bool) -> bool:
-        """What services answer, but members and uploads: nothing of these is for everybody. Each WebSocket is its own."""
+        """What services answer, but members and uploads: nothing of these is for everybody. Each WebSocket is its own.
+
+        Where a canary is tried, everybody is asked: what one version answered must not be given to those of the other.
+        """
         del opened
         shared = route.service != "members" and not route.streaming and not route.websocket
-        return self._on and route.endpoint == "proxy" and shared
+        tried = any(rule.prefix == route.prefix for rule in self._parts.config.canary)
+        return self._on and route.endpoint == "proxy" and shared and not tried
 
     def apply(self, passage: Passage) -> Awaitable[bool | None] | bool | None:
         """Answer from memory, wait for who asks already, or go on and keep what comes."""
