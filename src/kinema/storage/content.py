@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 
 from kinema.core.errors import BadInput, TooLarge, Unavailable
-from kinema.storage.ports import AlreadyExists, Blobs
+from kinema.storage.ports import AlreadyExists, Blobs, local_path
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CHUNK = 1 << 20
@@ -79,6 +79,19 @@ async def read_all(blobs: Blobs, key: str, limit: int = 64 << 20) -> bytes:
         if len(parts) > limit:
             raise TooLarge(f"The blob {key} has more than {limit} bytes, too many to hold in memory.")
     return bytes(parts)
+
+
+async def fetch(blobs: Blobs, key: str, copy: Path) -> Path:
+    """Return a local file with a blob's bytes: the blob's own where it is one, else `copy`, downloaded if it is not there yet."""
+    if (own := local_path(blobs, key)) is not None:
+        return own
+    if not await asyncio.to_thread(copy.exists):
+        partial = copy.with_suffix(".partial")
+        with partial.open("wb") as file:
+            async for chunk in blobs.get(key):
+                await asyncio.to_thread(file.write, chunk)
+        partial.replace(copy)
+    return copy
 
 
 async def _checked(path: Path, expected: str) -> AsyncGenerator[bytes]:

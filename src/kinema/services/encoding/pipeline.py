@@ -27,8 +27,8 @@ from kinema.services.encoding.packaging.tracks import audio_track, video_track
 from kinema.services.encoding.poster import cut_poster
 from kinema.services.encoding.tools import DISK_FULL, ToolFailed, Tools, run
 from kinema.services.encoding.verification import equal_gops, frame_counter, verify_audio, verify_video
-from kinema.storage.content import content_key, store
-from kinema.storage.ports import Blobs, local_path
+from kinema.storage.content import content_key, fetch, store
+from kinema.storage.ports import Blobs
 
 _ENCODE_SECONDS = 7 * 24 * 3600.0
 _PACKAGE_SECONDS = 3600.0
@@ -193,19 +193,6 @@ class Pipeline:
 
     async def _file(self, prefix: str, digest: str) -> Path:
         return await fetch(self._blobs, content_key(prefix, digest), self._scratch / f"{prefix}-{digest}")
-
-
-async def fetch(blobs: Blobs, key: str, copy: Path) -> Path:
-    """Return a local file with a blob's bytes: the blob's own where it is one, else `copy`, downloaded if it is not there yet."""
-    if (own := local_path(blobs, key)) is not None:
-        return own
-    if not await asyncio.to_thread(copy.exists):
-        partial = copy.with_suffix(".partial")
-        with partial.open("wb") as file:
-            async for chunk in blobs.get(key):
-                await asyncio.to_thread(file.write, chunk)
-        partial.replace(copy)
-    return copy
 
 
 def audio_name(audio: AudioFacts, before: int) -> str:

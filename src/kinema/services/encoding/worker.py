@@ -28,13 +28,13 @@ from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs, Report
 from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.observing import SERVICE, StepRecords
-from kinema.services.encoding.pipeline import Pipeline, audio_name, fetch
+from kinema.services.encoding.pipeline import Pipeline, audio_name
 from kinema.services.encoding.publisher import Announce, Publisher
 from kinema.services.encoding.scratch import Scratch
 from kinema.services.encoding.sources import assemble, drop_parts
 from kinema.services.encoding.tools import DISK_FULL, Tools, find_tools
 from kinema.services.encoding.verification import NotVerified
-from kinema.storage.content import content_key
+from kinema.storage.content import content_key, fetch
 from kinema.storage.ports import Blobs, Sql
 
 _logger = log.get_logger(__name__)

@@ -1,0 +1,1 @@
+"""Codecs: one row for each encoder that a rung may be made with."""
