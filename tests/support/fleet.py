@@ -115,13 +115,13 @@ class Fleet:
             self.outcomes[priority, Outcome.SHED] += 1
             return
         began = self.clock.now()
-        self.balancer.begin(picked)
+        held = self.balancer.begin(picked)
         member = self.members.get(picked.instance)
 
         def done(outcome):
             load = b"0" if member is None else b"%.2f" % member.shedder.utilisation
             answer = Headers({b"x-kinema-utilisation": load})
-            self.balancer.end(picked, outcome, self.clock.now() - began, answer)
+            self.balancer.end(held, outcome, self.clock.now() - began, answer)
             self.outcomes[priority, outcome] += 1
             if outcome is Outcome.ANSWERED:
                 self.served[picked.instance] += 1

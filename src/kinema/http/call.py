@@ -26,7 +26,10 @@ _CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 
 
 class Sink(Protocol):
-    """Who hears of an answer: `on_head`, any number of `on_data`, then `on_end`; or `on_error` at any point, and no more."""
+    """Who hears of an answer: `on_head`, any number of `on_data`, then `on_end`; or `on_error` at any point, and no more.
+
+    A sink that also has `on_whole(status, headers, body)` may be given an answer that came whole in one piece by that alone.
+    """
 
     def on_head(self, status: int, headers: Headers) -> None:
         """The final head has come (1xx answers are skipped)."""
@@ -62,10 +65,15 @@ class Call:
     connection: "Outbound | None" = None
     done = False
     retried = False
+    body = b""
+    upload: Upload | None = None
+    sent = True
+    """The whole request was given to the transport."""
 
     _paused = False
     _ended = False
     _held: list[bytes] | None = None
+    _pending: list[bytes] | None = None
 
     def __init__(
         self, pool: "Pool", method: str, head: bytes, body: bytes | Upload, sink: Sink, deadline: float
@@ -75,10 +83,12 @@ class Call:
         self.sink = sink
         self.deadline = deadline
         self.head = head
-        self.body = body if isinstance(body, bytes) else b""
-        self.upload = body if isinstance(body, Upload) else None
-        self.sent = self.upload is None  # the whole request was given to the transport
-        self._pending: list[bytes] = []
+        self.on_whole: Callable[[int, Headers, bytes], None] | None = getattr(sink, "on_whole", None)
+        if isinstance(body, Upload):
+            self.upload = body
+            self.sent = False
+        elif body:
+            self.body = body
 
     # -- for the caller ----------------------------------------------------------------------------------------------
 
@@ -112,6 +122,8 @@ class Call:
         if self.done or self._ended:
             return False
         if self.connection is None:
+            if self._pending is None:
+                self._pending = []
             self._pending.append(chunk)
             return False
         return self.connection.write_body(self, chunk)
@@ -140,8 +152,8 @@ class Call:
 
     def take_pending(self) -> list[bytes]:
         """Return the pieces that were written before there was a connection."""
-        pending, self._pending = self._pending, []
-        return pending
+        pending, self._pending = self._pending, None
+        return pending or []
 
     def deliver(self, chunk: bytes) -> None:
         """Pass a piece of the body on, or hold it while paused."""

@@ -32,7 +32,6 @@ class Client:
 
     def __init__(self, limits: ClientLimits | None = None) -> None:
         self.limits = limits or ClientLimits()
-        self.active: set[Call] = set()
         self.tunnels: set[Tunnel] = set()
         self.now = 0.0
         self.refused = 0
@@ -68,8 +67,7 @@ class Client:
         head = encode_request(method, target, headers, pool.host, body, upgrade, pool.starts)
         if self._timer is None:
             self.watch()
-        call = Call(pool, method, head, body, sink, self.deadline_in(timeout))
-        self.active.add(call)
+        call = Call(pool, method, head, body, sink, NEVER if timeout is None else self.now + timeout)
         pool.submit(call)
         return call
 
@@ -115,6 +113,11 @@ class Client:
             call.cancel()
 
     @property
+    def active(self) -> list[Call]:
+        """The calls that wait for a connection or for their answer."""
+        return [call for pool in self._pools.values() for call in pool.calls()]
+
+    @property
     def connections(self) -> int:
         """How many connections are open or being made, to all origins."""
         return sum(pool.connections for pool in self._pools.values())
@@ -126,7 +129,7 @@ class Client:
 
     async def close(self) -> None:
         """Cancel every call and close every connection."""
-        for call in tuple(self.active):
+        for call in self.active:
             call.cancel()
         for tunnel in tuple(self.tunnels):
             tunnel.abort()
@@ -155,7 +158,7 @@ class Client:
         task.add_done_callback(self._tasks.discard)
 
     def watch(self) -> None:
-        """Start the timer, which runs only while there are calls or kept connections."""
+        """Start the timer, which runs only while there are calls or connections."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self.now = loop.time()
@@ -163,8 +166,8 @@ class Client:
 
     def _sweep(self) -> None:
         self.now = asyncio.get_running_loop().time()
-        for call in [call for call in self.active if call.deadline <= self.now]:
-            if not call.done:
+        for call in self.active:
+            if call.deadline <= self.now and not call.done:
                 call.pool.forget(call)
                 call.fail(TimedOut(f"{call.pool.origin} did not answer {call.method} in time."))
         for pool in self._pools.values():
@@ -174,7 +177,7 @@ class Client:
             for tunnel in tuple(self.tunnels):
                 tunnel.sweep(self.now)
         self._timer = None
-        if self.active or self.tunnels or any(pool.busy for pool in self._pools.values()):
+        if self.tunnels or any(pool.busy for pool in self._pools.values()):
             self.watch()
 
 

@@ -34,12 +34,14 @@ _log = get_logger(__name__)
 class KnownAnswer:
     """A head that was parsed before, and the length of the body behind it."""
 
-    __slots__ = ("headers", "length", "status")
+    __slots__ = ("cut", "head", "headers", "size", "status")
 
-    def __init__(self, status: int, headers: Headers, length: int) -> None:
+    def __init__(self, head: bytes, status: int, headers: Headers, length: int) -> None:
+        self.head = head
+        self.cut = len(head)
+        self.size = self.cut + length
         self.status = status
         self.headers = headers
-        self.length = length
 
 
 class Outbound(asyncio.Protocol):
@@ -49,6 +51,7 @@ class Outbound(asyncio.Protocol):
     call: Call | None = None
     idle_since = 0.0
 
+    _known: KnownAnswer | None = None  # the head of the last answer, if it is known
     _served = 0
     _reading = True
     _heard = False  # a byte of the present answer has arrived
@@ -72,11 +75,6 @@ class Outbound(asyncio.Protocol):
 
     # -- for the pool ------------------------------------------------------------------------------------------------
 
-    @property
-    def usable(self) -> bool:
-        """Whether another request may be sent."""
-        return self.call is None and not self.transport.is_closing()
-
     def begin(self, call: Call) -> None:
         """Send a request."""
         self.call = call
@@ -84,12 +82,15 @@ class Outbound(asyncio.Protocol):
         self._served += 1
         self._heard = self._head_seen = self._until_close = self._finished = False
         self._head_bytes = 0
-        if call.body and len(call.body) > JOIN_BYTES:
-            self.transport.writelines((call.head, call.body))
+        body = call.body
+        if not body:
+            self.transport.write(call.head)
+            if call.upload is not None:
+                self._begin_upload(call)
+        elif len(body) > JOIN_BYTES:
+            self.transport.writelines((call.head, body))
         else:
-            self.transport.write(call.head + call.body)
-        if call.upload is not None:
-            self._begin_upload(call)
+            self.transport.write(call.head + body)
         if call.paused:
             self.update_reading()
 
@@ -138,10 +139,11 @@ class Outbound(asyncio.Protocol):
             return
         whole = not self._heard
         if whole and call.method != "HEAD":
-            end = data.find(b"\r\n\r\n") + 4
-            known = self._pool.known.get(data[:end])
-            if known is not None and len(data) - end == known.length:
-                self._take_known(call, known, data[end:])
+            known = self._known
+            if known is None or not data.startswith(known.head):
+                known = self._known = self._pool.known.get(data[: data.find(b"\r\n\r\n") + 4])
+            if known is not None and len(data) == known.size:
+                self._take_known(call, known, data[known.cut :])
                 return
         self._heard = True
         if not self._head_seen:
@@ -183,7 +185,6 @@ class Outbound(asyncio.Protocol):
             self._pool.submit(call, fresh=True)
             return
         when = "in the middle of its response" if self._head_seen else "before it answered"
-        call.pool.settled(call)
         call.fail(ConnectionLost(f"{self._pool.origin} closed the connection {when}.", before_head=not self._heard))
 
     def pause_writing(self) -> None:
@@ -266,6 +267,16 @@ class Outbound(asyncio.Protocol):
 
     def _take_known(self, call: Call, known: KnownAnswer, body: bytes) -> None:
         """A whole answer behind a known head: what parsing it would lead to. The parser is at the start of an answer, and stays there."""
+        on_whole = call.on_whole
+        if on_whole is not None and call.sent and not call.paused and not self.transport.is_closing():
+            self.call = call.connection = None
+            call.done = True
+            self._pool.offer(self)
+            try:
+                on_whole(known.status, known.headers, body)
+            except Exception as error:  # noqa: BLE001 (as in _tell)
+                call.sink.on_error(self._mistake(error))
+            return
         self._heard = self._head_seen = self._finished = self._keep_alive = True
         try:
             call.sink.on_head(known.status, known.headers)
@@ -290,7 +301,8 @@ class Outbound(asyncio.Protocol):
         known = self._pool.known
         if len(known) >= MOST_KNOWN:
             known.clear()  # the date is in them, so most are never seen again
-        known[data[:end]] = KnownAnswer(status, Headers(self._fields), int(length))
+        head = data[:end]
+        known[head] = KnownAnswer(head, status, Headers(self._fields), int(length))
 
     def _tell(self, callback: Callable[..., None], *arguments: object) -> None:
         """Call the caller back; its own mistake ends this call, not the parser."""
@@ -300,8 +312,11 @@ class Outbound(asyncio.Protocol):
             self._mistaken(error)
 
     def _mistaken(self, error: Exception) -> None:
+        self._fault = self._mistake(error)
+
+    def _mistake(self, error: Exception) -> ResponseInvalid:
         _log.exception("the receiver of a response failed", origin=self._pool.origin)
-        self._fault = ResponseInvalid(f"The response of {self._pool.origin} could not be taken: {error}.")
+        return ResponseInvalid(f"The response of {self._pool.origin} could not be taken: {error}.")
 
     def _hand_over(self, headers: Headers, rest: bytes) -> None:
         """The origin has changed the protocol as it was asked to: leave the connection to a tunnel, and that to the caller."""
@@ -311,7 +326,6 @@ class Outbound(asyncio.Protocol):
             return
         call.connection = None
         call.done = True
-        self._pool.settled(call)
         if not self._reading:
             self._reading = True
             self.transport.resume_reading()
@@ -338,7 +352,6 @@ class Outbound(asyncio.Protocol):
         self.transport.abort()
         if call is not None:
             call.connection = None
-            self._pool.settled(call)
             call.fail(error)
 
     def _complete(self) -> None:
@@ -347,7 +360,6 @@ class Outbound(asyncio.Protocol):
         if call is None:
             return
         call.connection = None
-        self._pool.settled(call)
         if (
             self._keep_alive
             and not self._extra

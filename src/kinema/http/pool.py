@@ -41,9 +41,10 @@ class Pool:
 
     def submit(self, call: Call, *, fresh: bool = False) -> None:
         """Send a call now, or when a connection is free. `fresh`: on a new connection, as kept ones seem to be stale."""
-        while self._idle and not fresh:
-            connection = self._idle.pop()
-            if connection.usable:
+        idle = self._idle
+        while idle and not fresh:
+            connection = idle.pop()
+            if not connection.transport.is_closing():
                 connection.begin(call)
                 return
         if len(self._waiting) >= self.limits.waiting:
@@ -67,7 +68,12 @@ class Pool:
     @property
     def busy(self) -> bool:
         """Whether there is anything that time could change."""
-        return bool(self._idle)
+        return bool(self._open or self._waiting or self._connecting)
+
+    def calls(self) -> list[Call]:
+        """Return the calls that wait for a connection or for their answer."""
+        begun = [connection.call for connection in self._open if connection.call is not None]
+        return [*begun, *self._waiting]
 
     @property
     def connections(self) -> int:
@@ -89,7 +95,6 @@ class Pool:
 
     def forget(self, call: Call) -> None:
         """A call was cancelled or has used up its time: take it out of the queue, or close its connection."""
-        self.settled(call)
         connection, call.connection = call.connection, None
         if connection is not None:
             connection.close()
@@ -111,11 +116,6 @@ class Pool:
                 return
         connection.idle_since = self._client.now
         self._idle.append(connection)
-        self._client.watch()
-
-    def settled(self, call: Call) -> None:
-        """A call is over."""
-        self._client.active.discard(call)
 
     def hand_over(self, connection: Outbound) -> Tunnel:
         """A connection was upgraded: it leaves the pool, whose place is free for others, and becomes a tunnel."""
@@ -160,7 +160,6 @@ class Pool:
 
     def _refuse(self, call: Call, error: ConnectFailed | PoolFull) -> None:
         self._client.refused += 1
-        self.settled(call)
         call.fail(error)
 
     def _drop_idle(self) -> None:

@@ -14,7 +14,7 @@ says nothing about the time after; its verdict is dropped, as is that of a call 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 
 from msgspec import Struct
@@ -35,6 +35,8 @@ class State(Enum):
     FORCED_OPEN = "forced-open"
     FORCED_CLOSED = "forced-closed"
 
+
+_COUNTING = frozenset({State.CLOSED, State.FORCED_CLOSED})
 
 Listener = Callable[[State, State], object]
 
@@ -154,6 +156,15 @@ class CircuitBreaker:
     def success(self, seconds: float) -> None:
         """The call did what it should, after so many seconds since `allow`."""
         self._ended(seconds, failed=False)
+
+    def successes(self, seconds: Sequence[float], at: float) -> None:
+        """Several calls did what they should, the last one at `at`; it took them so long, in the order in which they ended."""
+        if self._state in _COUNTING and max(seconds) <= self._config.slow_seconds:
+            self._latencies.extend(seconds)
+            self._window.answered(at, len(seconds))
+        else:
+            for one in seconds:
+                self._ended(one, failed=False)
 
     def failure(self, seconds: float) -> None:
         """The call failed in a way that speaks against the callee."""

@@ -1,6 +1,7 @@
 """How long the last calls took: a ring of them, sorted when somebody asks."""
 
 import math
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -31,6 +32,11 @@ class Latencies:
         """Add a call."""
         self._ring[self._count & _SIZE - 1] = seconds
         self._count += 1
+
+    def extend(self, seconds: Sequence[float]) -> None:
+        """Add several calls, the oldest first."""
+        for one in seconds[-_SIZE:]:
+            self.record(one)
 
     def clear(self) -> None:
         """Forget everything."""

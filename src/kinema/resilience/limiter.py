@@ -1,5 +1,7 @@
 """Counts the calls under way against an algorithm's limit."""
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from kinema.core.clock import Clock
@@ -40,6 +42,11 @@ class Limiter:
         self._refused += 1
         return False
 
+    def take(self) -> None:
+        """Count a call that is made in any case: who asks knows that there is room, or that it must be made."""
+        self.in_flight += 1
+        self._admitted += 1
+
     def release(self, seconds: float, *, dropped: bool = False) -> None:
         """The call ended after so many seconds; `dropped`: for lack of capacity (time-out, 503), not with an answer."""
         in_flight = self.in_flight
@@ -49,8 +56,12 @@ class Limiter:
         self._algorithm.sample(start, rtt, in_flight, dropped=dropped)
 
     def ignore(self) -> None:
-        """The call ended in a way that says nothing about capacity (cancelled, refused further on)."""
+        """The call ended in a way that says nothing about capacity (cancelled, refused further on), or `learn` tells of it."""
         self.in_flight -= 1
+
+    def learn(self, seconds: Sequence[float], at: float, in_flight: int) -> None:
+        """Calls that were given back by `ignore` took so many seconds, the last ended at `at`; at most `in_flight` were under way."""
+        self._algorithm.answered(seconds, int(at * 1e9), in_flight)
 
     def snapshot(self) -> LimiterSnapshot:
         """Return the figures of now."""

@@ -11,6 +11,7 @@ Shkapenyuk, D. Srivastava, B. Xu, ICDE 2009): nothing that was recorded before i
 """
 
 import math
+from collections.abc import Sequence
 
 _LEAST, _MOST = 1e-6, 1e4  # seconds; what is shorter or longer counts as these
 _ERROR = 0.02
@@ -54,6 +55,19 @@ class Quantiles:
         self.count += 1
         self._weight = weight = weight * self._growth
         if weight > _HEAVY:
+            self._scale_down()
+
+    def extend(self, durations: Sequence[float]) -> None:
+        """Add several durations of one moment, which weigh the same."""
+        weights, weight = self._weights, self._weight
+        for seconds in durations:
+            inside = _LEAST if seconds < _LEAST else min(seconds, _MOST)
+            weights[math.ceil(_log(inside) * _PER_LOG) - _FIRST] += weight
+        count = len(durations)
+        self._total += weight * count
+        self.count += count
+        self._weight = weight * self._growth**count
+        if self._weight > _HEAVY:
             self._scale_down()
 
     def quantile(self, share: float) -> float:

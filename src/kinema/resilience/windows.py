@@ -34,6 +34,10 @@ class Window(Protocol):
         """Add a call that ended at `now` (seconds of a steady clock)."""
         ...
 
+    def answered(self, now: float, count: int) -> None:
+        """Add so many calls that did what they should, the last one at `now`."""
+        ...
+
     def advance(self, now: float) -> None:
         """Bring the sums up to `now`."""
         ...
@@ -55,13 +59,13 @@ class RollingSums:
         self._head = self._place = 0
         self.sums = [0] * width
 
-    def add(self, now: float, which: int) -> None:
-        """Count one more of this kind at `now`."""
+    def add(self, now: float, which: int, count: int = 1) -> None:
+        """Count more of this kind at `now`."""
         head = int(now * self._per_second)
         if head > self._head:
             self.advance(now)
-        self._buckets[which][self._place] += 1
-        self.sums[which] += 1
+        self._buckets[which][self._place] += count
+        self.sums[which] += count
 
     def advance(self, now: float) -> None:
         """Take off what has fallen out of the window."""
@@ -118,6 +122,10 @@ class TimeWindow:
         if slow:
             self._rolling.add(now, 2)
 
+    def answered(self, now: float, count: int) -> None:
+        """Add calls that ended well."""
+        self._rolling.add(now, 0, count)
+
     def advance(self, now: float) -> None:
         """Bring the sums up to `now`."""
         self._rolling.advance(now)
@@ -150,6 +158,11 @@ class CountWindow:
         self.failures += failed
         self.slow += slow
         self._next = (place + 1) % len(ring)
+
+    def answered(self, now: float, count: int) -> None:
+        """Add calls that ended well."""
+        for _ in range(count):
+            self.record(now, failed=False, slow=False)
 
     def advance(self, now: float) -> None:
         """Do nothing: what was counted stays until newer calls push it out."""

@@ -59,7 +59,7 @@ class Attempts:
         timed = seconds <= _LONGEST_TIMED_SECONDS
         began = self._spans.now()
         outcome, answered = Outcome.ABANDONED, None
-        self._balancer.begin(instance, timed=timed)
+        held = self._balancer.begin(instance, timed=timed)
         try:
             answer = await self.ask(instance, call, seconds, retries)
             answered = answer.headers
@@ -70,7 +70,7 @@ class Attempts:
             raise
         finally:
             taken = self._spans.now() - began if timed else None
-            self._balancer.end(instance, outcome, taken, answered)
+            self._balancer.end(held, outcome, taken, answered)
         return answer
 
     async def ask(self, instance: Instance, call: Outgoing, seconds: float, retries: int = 0) -> Response:

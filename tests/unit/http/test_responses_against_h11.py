@@ -72,11 +72,21 @@ class _Loop:
         self.client.watch = lambda: None
 
 
+class WholeRecorder(Recorder):
+    """Takes what came whole by one call, and remembers it as if it had come in pieces."""
+
+    def on_whole(self, status, headers, body):
+        self.on_head(status, headers)
+        if body:
+            self.on_data(body)
+        self.on_end()
+
+
 def answer(
-    method: str, data: list[bytes], *, closed: bool, pool: Pool | None = None
+    method: str, data: list[bytes], *, closed: bool, pool: Pool | None = None, kind: type[Recorder] = Recorder
 ) -> tuple[Recorder, MemoryTransport]:
     """Let an outbound connection (of this pool, or of a new one) read these bytes as the answer to a request."""
-    pool, sink, transport = pool or _Loop().pool, Recorder(), MemoryTransport()
+    pool, sink, transport = pool or _Loop().pool, kind(), MemoryTransport()
     sink.over = type("Over", (), {"set": lambda self: None})()
     connection = Outbound(pool)
     connection.connection_made(transport)
@@ -160,12 +170,16 @@ HEADS = st.sampled_from(
 TAILS = st.sampled_from([b"", b"12345", b"1234", b"123456", b"5\r\n12345\r\n0\r\n\r\n", b"12345HTTP/1.1 200 OK\r\n"])
 
 
-@given(st.lists(st.tuples(methods, HEADS, TAILS, cuts), min_size=1, max_size=8))
-def test_a_head_that_is_known_by_its_bytes_changes_no_verdict(answers):
+@given(
+    st.lists(st.tuples(methods, HEADS, TAILS, cuts), min_size=1, max_size=8), st.sampled_from([Recorder, WholeRecorder])
+)
+def test_a_head_that_is_known_by_its_bytes_changes_no_verdict(answers, kind):
     pool = _Loop().pool
     for method, head, tail, places in [*answers, *answers]:
         data = split(head + b"\r\n" + tail, places)
-        (known, kept), (parsed, fresh) = (answer(method, data, closed=True, pool=one) for one in (pool, None))
+        (known, kept), (parsed, fresh) = (
+            answer(method, data, closed=True, pool=one, kind=kind) for one in (pool, None)
+        )
         assert (known.events, known.status, known.body) == (parsed.events, parsed.status, parsed.body)
         assert list(known.headers or ()) == list(parsed.headers or ())
         assert type(known.error) is type(parsed.error)

@@ -276,7 +276,7 @@ async def test_a_call_becomes_a_tunnel():
         assert one.headers.get(b"x-field") == b"yes"
         one.tunnel.write(b"hello")
         await until(lambda: one.received == b"hello")
-        assert (one.events, client.active) == ([], set())
+        assert (one.events, client.active) == ([], [])
         one.tunnel.close()
         await until(lambda: not server.connections and not client.tunnels)
 

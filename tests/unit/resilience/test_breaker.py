@@ -228,6 +228,21 @@ def test_listeners_hear_each_change_and_one_that_raises_harms_nobody(caplog):
     assert len(heard) == 3
 
 
+@pytest.mark.parametrize("config", [{}, {"window_calls": 50}, {"slow_seconds": 0.5, "slow_rate": 0.6}])
+@pytest.mark.parametrize("held", [CircuitBreaker.automatic, CircuitBreaker.force_closed, CircuitBreaker.force_open])
+@pytest.mark.parametrize("seconds", [[0.01] * 5, [0.1 * number for number in range(30)]])
+def test_successes_told_at_once_count_as_each_by_itself(config, held, seconds):
+    clock = ManualClock()
+    one, other = (CircuitBreaker(clock, BreakerConfig(**config)) for _ in range(2))
+    for breaker in (one, other):
+        fail(breaker, 3)
+        held(breaker)
+    for each in seconds:
+        one.success(each)
+    other.successes(seconds, clock.monotonic())
+    assert other.snapshot() == one.snapshot()
+
+
 def test_a_snapshot_shows_what_was_counted():
     clock = ManualClock()
     breaker = CircuitBreaker(clock, BreakerConfig(slow_seconds=1.0))

@@ -17,6 +17,7 @@ from kinema.resilience.limits.correlated import Correlated
 from kinema.resilience.limits.gradient2 import Gradient2
 from kinema.resilience.limits.vegas import Vegas
 from kinema.resilience.limits.windowed import Windowed
+from kinema.resilience.quantiles import Quantiles
 
 GOLDEN = Path(__file__).parents[2] / "data" / "golden_limits.csv"
 MS = 1_000_000
@@ -143,6 +144,49 @@ def test_a_name_that_is_not_in_the_table_is_refused():
 def test_bounds_out_of_order_are_refused(kind, bounds):
     with pytest.raises(ValueError, match="in this order"):
         kind(**bounds)
+
+
+@given(st.lists(st.floats(0.0, 20_000.0), min_size=1, max_size=200))
+def test_durations_that_are_recorded_at_once_count_as_each_by_itself(durations):
+    one, other = Quantiles(), Quantiles()
+    for seconds in durations:
+        one.record(seconds)
+    other.extend(durations)
+    shares = (0.0, 0.1, 0.5, 0.9, 1.0)
+    assert [one.quantile(share) for share in shares] == [other.quantile(share) for share in shares]
+    assert one.count == other.count
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+@given(calls=st.lists(st.tuples(st.integers(1, 10_000), st.integers(1, 300)), max_size=300))
+def test_answers_that_come_by_one_are_samples(name, calls):
+    one, other = (limit(name, first=20, least=5, most=300) for _ in range(2))
+    now = SECOND
+    random.seed(1)
+    for milliseconds, in_flight in calls:
+        now += 20 * MS
+        one.sample(now - milliseconds * MS, milliseconds * MS, in_flight, dropped=False)
+    now = SECOND
+    random.seed(1)
+    for milliseconds, in_flight in calls:
+        now += 20 * MS
+        other.answered([milliseconds / 1000], now, in_flight)
+    assert other.limit == one.limit
+
+
+def test_a_limiter_learns_later_of_calls_that_were_given_back():
+    clock = ManualClock()
+    early, late = (Limiter(limit(first=20, least=5, most=300), clock) for _ in range(2))
+    for _ in range(200):
+        for _ in range(10):
+            early.try_acquire()
+            late.take()
+        clock.advance(0.1)
+        for _ in range(10):
+            early.release(0.1)
+            late.ignore()
+        late.learn([0.1] * 10, clock.monotonic(), 10)
+    assert (late.snapshot(), late.in_flight) == (early.snapshot(), 0)
 
 
 def test_a_limiter_counts_what_is_under_way():

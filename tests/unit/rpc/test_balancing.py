@@ -42,8 +42,7 @@ def run(balancer, outcome, count=1, seconds=0.01, tried=()):
     went = []
     for _ in range(count):
         one = balancer.pick("s", tried)
-        balancer.begin(one)
-        balancer.end(one, outcome(one) if callable(outcome) else outcome, seconds)
+        balancer.end(balancer.begin(one), outcome(one) if callable(outcome) else outcome, seconds)
         went.append(one.instance)
     return went
 
@@ -99,7 +98,7 @@ def test_without_anybody_there_is_nobody_to_pick_and_the_reason_is_said():
     balancer = Balancer(Source(()), ManualClock())
     assert balancer.pick("s") is None
     assert "No instance of s is running" in str(balancer.refusal("s"))
-    balancer.end(instances(1)[0], Outcome.ANSWERED, 1.0)
+    balancer.end(balancer.begin(instances(1)[0]), Outcome.ANSWERED, 1.0)
     assert balancer.in_flight == 0
 
 
@@ -133,8 +132,7 @@ def test_the_only_one_is_never_ejected_but_its_breaker_opens_half_opens_and_clos
     assert isinstance(refusal, CircuitOpen)
     assert refusal.retry_after == 5.0
     clock.advance(5.1)
-    probe = balancer.pick("s")
-    balancer.begin(probe)
+    probe = balancer.begin(balancer.pick("s"))
     assert balancer.snapshot().instances[0].breaker == "half-open"
     assert balancer.pick("s") is None  # one probe at a time
     balancer.end(probe, Outcome.ANSWERED, 0.01)
@@ -157,15 +155,14 @@ def test_a_full_instance_is_passed_over_and_when_all_are_full_nobody_is_picked()
     limits = GuardLimits(first=3, least=3, most=10)
     clock = ManualClock()
     balancer = balancer_of(2, clock, limits=limits)
-    for _ in range(6):
-        balancer.begin(balancer.pick("s"))
+    held = [balancer.begin(balancer.pick("s")) for _ in range(6)]
     assert [state.in_flight for state in balancer.snapshot().instances] == [3, 3]
     assert balancer.pick("s") is None
     assert isinstance(balancer.refusal("s"), LimitReached)
     clock.advance(0.2)
     assert balancer.pick("s") is None
     assert balancer.pressure("s") == 1.0
-    balancer.end(instances(2)[1], Outcome.ANSWERED, 0.01)
+    balancer.end(next(one for one in held if one.instance.instance == "s-2"), Outcome.ANSWERED, 0.01)
     assert balancer.pick("s").instance == "s-2"
 
 
@@ -173,8 +170,7 @@ def test_what_is_not_timed_takes_a_place_but_not_of_the_limit():
     balancer = balancer_of(1, ManualClock(), limits=GuardLimits(first=2, least=2, most=2, places=5))
     for _ in range(4):
         balancer.begin(balancer.pick("s"), timed=False)
-    one = balancer.pick("s")
-    balancer.begin(one)
+    one = balancer.begin(balancer.pick("s"))
     assert balancer.pick("s") is None  # five places
     balancer.end(one, Outcome.ANSWERED, None)
     assert balancer.in_flight == 4
@@ -193,9 +189,8 @@ def test_who_is_slow_or_fails_gets_less_and_is_tried_again_with_time():
     balancer = balancer_of(3, clock)
     for _ in range(300):
         one = balancer.pick("s")
-        balancer.begin(one)
         ill = one.instance == "s-1"
-        balancer.end(one, Outcome.ANSWERED, 1.0 if ill else 0.01)
+        balancer.end(balancer.begin(one), Outcome.ANSWERED, 1.0 if ill else 0.01)
         clock.advance(0.01)
     slow, *others = balancer.snapshot().instances
     assert slow.penalty > 2
@@ -210,8 +205,7 @@ def test_the_utilisation_that_an_instance_reports_counts_until_it_is_old():
     clock = ManualClock()
     balancer = balancer_of(2, clock)
     one = balancer.pick("s", [instances(2)[1].address])
-    balancer.begin(one)
-    balancer.end(one, Outcome.ANSWERED, 0.01, Headers({b"x-kinema-utilisation": b"0.95"}))
+    balancer.end(balancer.begin(one), Outcome.ANSWERED, 0.01, Headers({b"x-kinema-utilisation": b"0.95"}))
     clock.advance(0.2)
     assert set(run(balancer, Outcome.ANSWERED, 20)) == {"s-2"}
     clock.advance(5.1)
@@ -222,8 +216,7 @@ def test_the_utilisation_that_an_instance_reports_counts_until_it_is_old():
 def test_what_is_no_utilisation_harms_nobody(value):
     balancer = balancer_of(1, ManualClock())
     one = balancer.pick("s")
-    balancer.begin(one)
-    balancer.end(one, Outcome.ANSWERED, 0.01, Headers({b"x-kinema-utilisation": value}))
+    balancer.end(balancer.begin(one), Outcome.ANSWERED, 0.01, Headers({b"x-kinema-utilisation": value}))
     assert 0.0 <= balancer.snapshot().instances[0].utilisation <= 1.0
     assert balancer.pick("s") == one
 
@@ -255,9 +248,8 @@ def test_a_new_instance_gets_its_share_slowly_and_none_when_it_does_not_answer()
     source.found = (*source.found, fresh)
     held = []
     for _ in range(400):
-        one = balancer.pick("s")
-        balancer.begin(one)
-        if one.instance == "s-9":
+        one = balancer.begin(balancer.pick("s"))
+        if one.instance.instance == "s-9":
             held.append(one)
         else:
             balancer.end(one, Outcome.ANSWERED, 0.01)
@@ -320,3 +312,41 @@ def test_how_an_attempt_ended():
         Outcome.TIMED_OUT,
         Outcome.FAILED,
     ]
+
+
+def test_of_many_answers_everybody_learns_at_once_and_of_each_before_a_failure():
+    clock = ManualClock()
+    balancer = balancer_of(1, clock)
+    for number in range(10):
+        balancer.end(balancer.begin(balancer.pick("s")), Outcome.ANSWERED, 0.01 * (number + 1))
+        clock.advance(0.001)
+    balancer.end(balancer.begin(balancer.pick("s")), Outcome.FAILED, 0.5)
+    state = balancer.snapshot().instances[0]
+    assert (state.breaker_calls, state.breaker_failures) == (11, 1)
+    ((_, guards),) = balancer.guarded()
+    latency = guards.breaker.snapshot().latency
+    assert (latency.count, latency.percentiles[2]) == (11, 0.06)
+    assert (guards.limiter.snapshot().admitted, guards.places_snapshot().admitted) == (11, 11)
+
+
+def test_answers_count_for_the_time_in_which_they_came_however_late_it_is_learnt():
+    clock = ManualClock()
+    balancer = balancer_of(1, clock)
+    for _ in range(40):
+        balancer.end(balancer.begin(balancer.pick("s")), Outcome.ANSWERED, 0.01)
+    clock.advance(30)
+    run(balancer, Outcome.FAILED, 20)
+    assert balancer.snapshot().instances[0].breaker == "open"
+
+
+def test_what_an_instance_answers_after_it_has_left_is_not_counted():
+    source = Source(instances(2))
+    balancer = Balancer(source, ManualClock(), Random(1))
+    held = [balancer.begin(balancer.pick("s")) for _ in range(6)]
+    source.found = instances(2)[1:]
+    balancer.pick("s")
+    stays = sum(one.instance.instance == "s-2" for one in held)
+    assert balancer.in_flight == stays
+    for one in held:
+        balancer.end(one, Outcome.ANSWERED, 0.01)
+    assert balancer.in_flight == 0

@@ -178,9 +178,9 @@ async def test_a_late_call_is_sent_a_second_time_when_its_maker_wants_that(tmp_p
             await region.rpc.call("s", "GET", "/x", type=Answer, hedge=True)
         before = sum(len(one.seen) for one in services)
         slow.add(1)
-        for _ in range(6):
+        for _ in range(20):  # some of them begin at the slow one
             assert await region.rpc.call("s", "GET", "/x", type=Answer, hedge=True, deadline_seconds=30) == Answer(1)
-        assert sum(len(one.seen) for one in services) > before + 6
+        assert sum(len(one.seen) for one in services) > before + 20
         await until(lambda: region.rpc.balancer.in_flight == 0)
 
 

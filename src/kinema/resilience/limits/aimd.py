@@ -7,13 +7,13 @@
 Looks at losses only, not at latency. Formulas, defaults and bounds of Netflix concurrency-limits' AIMDLimit.
 """
 
-from kinema.resilience.limits.algorithm import check_bounds
+from kinema.resilience.limits.algorithm import Algorithm, check_bounds
 
 
-class Aimd:
+class Aimd(Algorithm):
     """A limit between `least` and `most`; `timeout` in nanoseconds."""
 
-    __slots__ = ("_backoff", "_least", "_most", "_timeout", "limit")
+    __slots__ = ("_backoff", "_least", "_limit", "_most", "_timeout")
 
     def __init__(
         self,
@@ -31,13 +31,18 @@ class Aimd:
         self._most = most
         self._backoff = backoff
         self._timeout = timeout
-        self.limit = first
+        self._limit = first
+
+    @property
+    def limit(self) -> int:
+        """Calls that may be under way now."""
+        return self._limit
 
     def sample(self, start: int, rtt: int, in_flight: int, *, dropped: bool) -> None:  # noqa: ARG002 (see Algorithm)
         """Hear of a call that ended."""
-        limit = self.limit
+        limit = self._limit
         if dropped or rtt > self._timeout:
             limit = int(limit * self._backoff)
         elif in_flight * 2 >= limit:
             limit += 1
-        self.limit = min(self._most, max(self._least, limit))
+        self._limit = min(self._most, max(self._least, limit))

@@ -6,11 +6,14 @@ tell the two apart. They are named, and their formulas taken, after Netflix's co
 """
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 
 class Algorithm(Protocol):
     """Pure state; no clock. Times are whole nanoseconds, as in the Java originals, so that the arithmetic is the same."""
+
+    __slots__ = ()
 
     @property
     def limit(self) -> int:
@@ -23,6 +26,12 @@ class Algorithm(Protocol):
         `dropped`: it ended for lack of capacity (time-out, refusal), so its latency means nothing.
         """
         ...
+
+    def answered(self, seconds: Sequence[float], end: int, in_flight: int) -> None:
+        """Hear at once of calls that were answered within a moment that ends at `end`, with at most so many under way."""
+        for one in seconds:
+            rtt = int(one * 1e9)
+            self.sample(end - rtt, rtt, in_flight, dropped=False)
 
 
 def whole_log10(limit: float) -> int:

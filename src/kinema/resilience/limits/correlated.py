@@ -25,8 +25,9 @@ window; and a limit at which nothing varies is tried lower. That drops shrink th
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
-from kinema.resilience.limits.algorithm import check_bounds, whole_log10
+from kinema.resilience.limits.algorithm import Algorithm, check_bounds, whole_log10
 from kinema.resilience.quantiles import Quantiles
 
 _WARM_UP = 10
@@ -36,7 +37,7 @@ _DROPPED_SHARE = 0.1
 _DOWN_SHARE = 0.03
 
 
-class Correlated:
+class Correlated(Algorithm):
     """A limit between `least` and `most`, at most `headroom` times what is in flight; windows in nanoseconds."""
 
     __slots__ = (
@@ -112,8 +113,20 @@ class Correlated:
             if rtt < self._shortest_rtt:  # noqa: PLR1730 -- likewise
                 self._shortest_rtt = rtt
         end = start + rtt
-        if end <= self._next:
-            return
+        if end > self._next:
+            self._look(end)
+
+    def answered(self, seconds: Sequence[float], end: int, in_flight: int) -> None:
+        """Hear of several calls: what `sample` would be told of each, for a third of the time."""
+        self._in_flight = max(self._in_flight, in_flight)
+        self._rtts.extend(seconds)
+        self._sum += int(sum(seconds) * 1e9)
+        self._shortest_rtt = min(self._shortest_rtt, int(min(seconds) * 1e9))
+        if end > self._next:
+            self._look(end)
+
+    def _look(self, end: int) -> None:
+        """See whether a window is over."""
         if self._next == 0:  # the first call only says when it is
             self._next = end + self._shortest
             self._begin(end)

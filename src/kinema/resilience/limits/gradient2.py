@@ -9,12 +9,12 @@ class's own output. Two weak sides of it are kept too. It ignores drops. And und
 follows the latency up, the gradient becomes 1 again and the limit creeps to its upper bound: `correlated.py` is what to use.
 """
 
-from kinema.resilience.limits.algorithm import check_bounds
+from kinema.resilience.limits.algorithm import Algorithm, check_bounds
 
 _WARM_UP = 10
 
 
-class Gradient2:
+class Gradient2(Algorithm):
     """A limit between `least` and `most` that may exceed what latency allows by `queue` calls; `window` in samples."""
 
     __slots__ = (

@@ -16,10 +16,10 @@ and defaults of Netflix concurrency-limits' VegasLimit.
 import math
 import random
 
-from kinema.resilience.limits.algorithm import check_bounds, whole_log10
+from kinema.resilience.limits.algorithm import Algorithm, check_bounds, whole_log10
 
 
-class Vegas:
+class Vegas(Algorithm):
     """A limit from 1 to `most`. `source` decides when the shortest latency is taken anew."""
 
     __slots__ = ("_estimate", "_jitter", "_most", "_probes", "_random", "_samples", "_shortest", "_smoothing")

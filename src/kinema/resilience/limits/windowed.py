@@ -14,7 +14,7 @@ _SECOND = 1_000_000_000
 _NONE = (1 << 63) - 1
 
 
-class Windowed:
+class Windowed(Algorithm):
     """Feeds `algorithm`. Times in nanoseconds."""
 
     __slots__ = (

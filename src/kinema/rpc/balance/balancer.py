@@ -6,7 +6,8 @@
     end      how it went: health, outliers, breaker and limit learn from it
 
 `pick` changes nothing and may be asked just to see whether there is anybody. One that is used is followed at once by `begin`, and
-that by exactly one `end`.
+that by exactly one `end` with what `begin` returned. Of answers, which are the rule, everybody learns a little later and of several
+at once: with the next pick after a tenth of a second, before anything that went wrong, and whenever somebody looks.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -29,6 +30,10 @@ from kinema.rpc.balance.pool import Caller, Pool
 
 UTILISATION = b"x-kinema-utilisation"
 """On answers of our services: how much of what it can do the instance is doing, 0 to 1."""
+
+
+Held = Member | None
+"""What `Balancer.begin` returns and `Balancer.end` is given."""
 
 
 class InstanceSource(Protocol):
@@ -62,6 +67,7 @@ class Balancer:
         self._limits = limits or GuardLimits()
         self._held: dict[str, State] = {}
         self._pools: dict[str, Pool] = {}
+        self._picked: Member | None = None  # whom `begin` probably means
 
     def pick(self, service: str, tried: Collection[str] = ()) -> Instance | None:
         """Return an instance whose address is not among the tried ones, or None: `refusal` says why."""
@@ -75,7 +81,7 @@ class Balancer:
             pool = self._renewed(service, found, now)
         if now >= pool.due:
             self._reconsider(pool, now)
-        member = pool.pick(tried, self._draw, self._caller, now)
+        self._picked = member = pool.pick(tried, self._draw, self._caller, now)
         return None if member is None else member.instance
 
     def refusal(self, service: str, tried: Collection[str] = ()) -> KinemaError:
@@ -94,24 +100,29 @@ class Balancer:
             retry_after=seconds,
         )
 
-    def begin(self, instance: Instance, *, timed: bool = True) -> None:
-        """A request goes to this instance, which was just picked; not `timed`: it may take as long as it likes."""
-        pool = self._pools.get(instance.service)
-        member = None if pool is None else pool.member(instance)
-        if pool is not None and member is not None:
-            pool.in_flight += 1
-            member.in_flight += 1
-            member.guards.begin(timed=timed)
+    def begin(self, instance: Instance, *, timed: bool = True) -> Held:
+        """A request goes to this instance, which was just picked; not `timed`: it may take as long as it likes.
 
-    def end(self, instance: Instance, outcome: Outcome, seconds: float | None, headers: Headers | None = None) -> None:
+        Returns what `end` is given; None when the instance has left in the meantime.
+        """
+        member = self._picked
+        if member is None or member.instance is not instance:
+            pool = self._pools.get(instance.service)
+            member = None if pool is None else pool.member(instance)
+            if member is None:
+                return None
+        member.pool.in_flight += 1
+        member.in_flight += 1
+        member.guards.begin(timed=timed)
+        return member
+
+    def end(self, member: Held, outcome: Outcome, seconds: float | None, headers: Headers | None = None) -> None:
         """It is over. `seconds` is how long it took, None if it was not timed; `headers` are those of the answer."""
-        pool = self._pools.get(instance.service)
-        member = None if pool is None else pool.member(instance)
-        if pool is None or member is None or member.in_flight == 0:
+        if member is None or member.in_flight == 0:
             return
+        pool, guards = member.pool, member.guards
         pool.in_flight -= 1
         member.in_flight -= 1
-        member.guards.end(outcome, seconds)
         if headers is not None:
             reported = headers.get(UTILISATION)
             if reported is not None:
@@ -119,14 +130,22 @@ class Balancer:
         if outcome is Outcome.ANSWERED:
             member.proven = True
             member.consecutive = 0
-            member.interval_answers += 1
-            if seconds is not None:
-                health = member.health
-                health.answers += 1
-                health.seconds += seconds
+            if seconds is not None and guards.closed:
+                guards.back()
+                member.answers.append(seconds)
+                member.answered_at = self._monotonic()
+            else:
+                guards.end(outcome, seconds)
+                member.interval_answers += 1
+                if seconds is not None:
+                    member.health.answers += 1
+                    member.health.seconds += seconds
             if member.avoided_until > NEVER:
                 pool.forgive(member)
-        elif outcome is not Outcome.ABANDONED:
+            return
+        member.fold()
+        guards.end(outcome, seconds)
+        if outcome is not Outcome.ABANDONED:
             self._went_wrong(pool, member, outcome)
 
     def order(self, config: BreakerConfig, *, held_open: Collection[str], held_closed: Collection[str]) -> None:
@@ -155,6 +174,7 @@ class Balancer:
         """Yield every instance that this process has called, with what stands before it."""
         for service in sorted(self._pools):
             for member in self._pools[service].members.values():
+                member.fold()
                 yield member.instance, member.guards
 
     def snapshot(self) -> BalancerState:
@@ -191,6 +211,7 @@ class Balancer:
 
 
 def _state(member: Member, now: float) -> InstanceState:
+    member.fold()
     instance, health = member.instance, member.health
     breaker = member.guards.breaker.snapshot()
     return InstanceState(

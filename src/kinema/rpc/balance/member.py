@@ -1,8 +1,13 @@
 """One instance as a balancer sees it: what is under way, what it answered lately, and whether it may be picked."""
 
+from typing import TYPE_CHECKING
+
 from kinema.model.discovery import Instance
 from kinema.rpc.balance.guards import Guards
 from kinema.rpc.balance.health import Health
+
+if TYPE_CHECKING:
+    from kinema.rpc.balance.pool import Pool
 
 NEVER = float("-inf")
 
@@ -11,6 +16,8 @@ class Member:
     """Plain state, changed by the pool. Times are of the steady clock; `born` is when the instance began as far as is known."""
 
     __slots__ = (
+        "answered_at",
+        "answers",
         "avoided_until",
         "born",
         "consecutive",
@@ -24,6 +31,7 @@ class Member:
         "interval_failures",
         "part",
         "penalty",
+        "pool",
         "proven",
         "reported",
         "reported_at",
@@ -31,9 +39,12 @@ class Member:
         "weight",
     )
 
-    def __init__(self, instance: Instance, guards: Guards, born: float, now: float) -> None:
+    def __init__(self, pool: "Pool", instance: Instance, guards: Guards, born: float, now: float) -> None:
+        self.pool = pool
         self.instance = instance
         self.guards = guards
+        self.answers: list[float] = []  # seconds of timed calls that were answered since `fold`
+        self.answered_at = now  # when the last of them ended
         self.born = born
         self.in_flight = 0
         self.penalty = 1.0
@@ -50,6 +61,17 @@ class Member:
         self.reported = b""
         self.reported_at = NEVER
         self.utilisation = 0.0
+
+    def fold(self) -> None:
+        """Have health, breaker and limit learn of the answers that have come since the last time."""
+        answers = self.answers
+        if not answers:
+            return
+        self.answers = []
+        self.interval_answers += len(answers)
+        self.health.answers += len(answers)
+        self.health.seconds += sum(answers)
+        self.guards.learn(answers, self.answered_at)
 
     def report(self, value: bytes, now: float) -> None:
         """Take over the utilisation that an answer carries; what is no number from 0 on is left out."""

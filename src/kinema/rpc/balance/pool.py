@@ -72,7 +72,10 @@ class Pool:
             else:
                 guards = Guards(self._clock, self._limits, self.hurry)
                 guards.order(self._limits.breaker, self._held)
-                members[one.address] = Member(one, guards, _born(one, now, wall, first=first), now)
+                members[one.address] = Member(self, one, guards, _born(one, now, wall, first=first), now)
+        for address, left in self.members.items():
+            if members.get(address) is not left:
+                left.in_flight = 0  # what it still answers is no longer counted
         self.found = found
         self.members = members
         self.in_flight = sum(one.in_flight for one in members.values())
@@ -103,6 +106,8 @@ class Pool:
             self._peers = caller.peers
             self._everybody = self._subset(caller)
         everybody = self._everybody
+        for one in self.members.values():
+            one.fold()
         for one in everybody:
             one.health.fold(now)
         if now >= self._sweep_at:

@@ -55,5 +55,5 @@ class HystrixEndpoint:
                 group=instance.service,
                 breaker=guards.breaker.snapshot(),
                 limiter=guards.limiter.snapshot(),
-                bulkhead=guards.bulkhead.snapshot(),
+                bulkhead=guards.places_snapshot(),
             )

@@ -85,10 +85,9 @@ class Observing:
             )
         )
 
-    def attempted(self, passage: "Passage", call_id: str, instance: Instance, began: float, status: int) -> None:
-        """Record an attempt at a service that is over; `status` 0 when it was given up."""
+    def attempted(self, passage: "Passage", instance: Instance, began: float, seconds: float, status: int) -> None:
+        """Record an attempt at a service that took so long; `status` 0 when it was given up."""
         records = passage.lane.records
-        seconds = self.now() - began
         if not passage.span_id:
             records.attempts.record(seconds, status)
             return
@@ -106,7 +105,7 @@ class Observing:
         self._append(
             (
                 trace_id,
-                call_id,
+                passage.call_id,
                 passage.span_id,
                 name,
                 "client",

@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kinema.core import problem
 from kinema.core.errors import KinemaError
@@ -23,6 +23,9 @@ from kinema.services.gateway.sessions import Session
 from kinema.services.gateway.status import StatusCategory, category_of_error
 from kinema.services.gateway.streaming import Streaming
 from kinema.services.gateway.waiting import RAISED, within
+
+if TYPE_CHECKING:
+    from kinema.services.gateway.relay import Relayed
 
 Apply = Callable[["Passage"], Awaitable[bool | None] | bool | None]
 ApplyOutbound = Callable[["Passage", Answer], Awaitable[None] | None]
@@ -48,6 +51,7 @@ class Lane:
         "outbound",
         "own",
         "records",
+        "relayed",
         "route",
     )
 
@@ -71,6 +75,7 @@ class Lane:
         self.records = ledger.observing.route(route)
         self.installed = installed
         self.own = endpoint in installed  # an operator's endpoint answers
+        self.relayed: Relayed | None = None  # known when the first request is relayed
 
 
 class Way:

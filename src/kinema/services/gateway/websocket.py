@@ -22,7 +22,8 @@ from kinema.model.discovery import Instance
 from kinema.rpc.balance import Outcome
 from kinema.services.gateway.handshake import PROTOCOL, accept_token, offers_websocket
 from kinema.services.gateway.passage import Passage
-from kinema.services.gateway.proxy import Proxy, Relay
+from kinema.services.gateway.proxy import Proxy
+from kinema.services.gateway.relay import Relay
 from kinema.services.gateway.sessions import Sessions
 
 MOST_TUNNELS = 4_000
