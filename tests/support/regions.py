@@ -238,6 +238,10 @@ class Viewer:
         assert len(body) == length
         return length
 
+    def whole_track(self) -> bytes:
+        """Fetch the whole file of the rung that is watched."""
+        return _get(self._segments[0][0].partition("?")[0])
+
     def watch_within(self, seconds: float) -> float:
         """Try to renew and to fetch a segment until both succeed; return how long that took."""
         begun = time.monotonic()

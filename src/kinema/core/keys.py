@@ -1,6 +1,7 @@
 """The key set of a data directory: secrets by purpose, each with an id, so that keys can be rotated while they are in use.
 
-One file a purpose under `<data>/keys/`, mode 0600. The newest key signs; the older ones verify until they are dropped. A
+One file a purpose under `<data>/keys/`, mode 0600. The newest key signs; the older ones verify until they are dropped. The
+keys of `content` seal other keys (see `envelope`) and are never dropped: without them protected films cannot be played. A
 process that meets an unknown key id looks whether the file has changed, so a rotation reaches every process of the region
 without a message and nothing that was just signed is refused.
 """
@@ -19,9 +20,10 @@ import msgspec
 
 from kinema.core.errors import KinemaError
 
-Purpose = Literal["identity", "media", "cursor", "fault"]
-PURPOSES: tuple[Purpose, ...] = ("identity", "media", "cursor", "fault")
+Purpose = Literal["identity", "media", "cursor", "fault", "content"]
+PURPOSES: tuple[Purpose, ...] = ("identity", "media", "cursor", "fault", "content")
 _KEPT = 3  # the signing key and two before it
+_SEALING = ("content",)  # what these have sealed must stay readable for as long as it is stored: none is dropped
 _REREAD_SECONDS = 1.0
 
 
@@ -64,9 +66,10 @@ class KeyRing:
         return found
 
     def rotate(self, purpose: Purpose) -> Key:
-        """Put a new signing key before the others, drop all but three, and return the new one."""
+        """Put a new key before the others and return it. Of keys that sign all but three are dropped, of those that seal none."""
         with self._locked(purpose):
-            kept = self._read(purpose)[: _KEPT - 1]
+            held = self._read(purpose)
+            kept = held if purpose in _SEALING else held[: _KEPT - 1]
             fresh = _new_key()
             self._write(purpose, (fresh, *kept))
         self._load(purpose)

@@ -8,18 +8,22 @@ from kinema.core.signing import BadSignature, sign, verify
 
 
 class MediaToken(msgspec.Struct, frozen=True, array_like=True):
-    """An asset's id, the account that plays it, and the expiry in whole Unix seconds."""
+    """An asset's id, the account that plays it, the expiry in whole Unix seconds, and the play (empty in tokens of old).
+
+    Edges look at nothing but asset and expiry; licences are given to a play.
+    """
 
     asset: str
     member: str
     expires_at: int
+    play: str = ""
 
 
 _decoder = msgspec.json.Decoder(MediaToken)
 
 
 def seal(token: MediaToken, keys: KeyRing) -> str:
-    """Return the token as one path segment of about 120 characters."""
+    """Return the token as one path segment of about 160 characters."""
     return sign(msgspec.json.encode(token), keys.current("media"))
 
 

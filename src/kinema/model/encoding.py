@@ -51,7 +51,7 @@ class Track(msgspec.Struct, frozen=True):
 
     `codec` is the RFC 6381 name, `bandwidth` the peak and `average_bandwidth` the mean in bits per second, `digest` the
     SHA-256 of the whole file, which is also its name among the blobs. `key_id` names the key that it is encrypted with (32
-    hexadecimal digits; empty: it is not). `video_range` is
+    hexadecimal digits; empty: it is not), always from the same `initialization_vector` (the same). `video_range` is
     "SDR", "HLG" or "PQ" (empty: SDR). `forced` text translates what is not in the film's own language and is shown always.
     """
 
@@ -75,6 +75,7 @@ class Track(msgspec.Struct, frozen=True):
     label: str = ""
     video_range: str = ""
     key_id: str = ""
+    initialization_vector: str = ""
     forced: bool = False
     tiles: Tiles | None = None
 

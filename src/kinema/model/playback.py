@@ -53,6 +53,25 @@ class Leases(msgspec.Struct, frozen=True):
     leases: tuple[Lease, ...]
 
 
+class IssuedLicence(msgspec.Struct, frozen=True):
+    """Keys of a protected title, by their ids, that a play was given; `issued_at` is in Unix seconds."""
+
+    licence_id: str
+    play_id: str
+    account: str
+    asset: str
+    version: int
+    key_ids: tuple[str, ...]
+    issued_at: float
+
+
+class IssuedLicences(msgspec.Struct, frozen=True):
+    """A page of licences, newest first; `next_before` begins the next one, None on the last page."""
+
+    licences: tuple[IssuedLicence, ...]
+    next_before: str | None = None
+
+
 class Collected(msgspec.Struct, frozen=True):
     """How many things a garbage collection has deleted."""
 

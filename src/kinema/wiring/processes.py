@@ -205,6 +205,7 @@ async def run_encoding_worker(placement: Placement) -> None:
             sql=parts.sql("encoding", by="worker"),
             blobs=parts.blobs("worker"),
             clock=parts.clock,
+            keys=parts.keys,
             announce=announce,
             scratch=parts.data_dir / "scratch" / placement.process,
             stop=stop.asked,

@@ -80,6 +80,7 @@ class Room:
                 sql=self.sql,
                 blobs=self.blobs,
                 clock=self.clock,
+                keys=self.keys,
                 announce=other.get("announce", self.announce),
                 scratch=self.directory / "scratch" / name,
                 stop=stop,

@@ -16,6 +16,7 @@ MODULES = (
     "kinema.rpc.tuning",
     "kinema.services.discovery.preservation",
     "kinema.services.encoding.jobs",
+    "kinema.services.encoding.protection.encryption",
     "kinema.services.gateway.limits",
     "kinema.services.gateway.push_delivery",
     "kinema.services.telemetry.retention",

@@ -13,6 +13,8 @@ from kinema.rpc.service import create_app
 from kinema.services.encoding.collection import Collection
 from kinema.services.encoding.endpoints import ROUTES
 from kinema.services.encoding.jobs import Jobs
+from kinema.services.encoding.protection.endpoints import KEY_ROUTES
+from kinema.services.encoding.protection.keys import KeyStore
 from kinema.services.encoding.tables import idempotency
 from kinema.services.encoding.upload_endpoints import UPLOAD_ROUTES
 from kinema.services.encoding.uploads import Uploads
@@ -50,20 +52,24 @@ def create_encoding(
         played = await calls.call("playback", "GET", "/v1/internal/plays/leases", type=Leases)
         return frozenset(named.versions) | {AssetVersion(lease.asset, lease.version) for lease in played.leases}
 
+    key_store = KeyStore(sql, keys, clock)
+
     async def migrate() -> None:
         await sql.migrate("encoding")
+        await key_store.reseal()
 
     return create_app(
         service="encoding",
         instance=instance,
         keys=keys,
         clock=clock,
-        routes=[*ROUTES, UPLOAD_ROUTES],
+        routes=[*ROUTES, *KEY_ROUTES, UPLOAD_ROUTES],
         provide={
             "uploads": Uploads(sql, blobs, clock, upload_limit_bytes),
             "job_store": Jobs(sql, clock),
             "collection": Collection(sql, blobs, clock, in_use),
             "blobs": blobs,
+            "key_store": key_store,
             "cursor_keys": keys,
             "idempotency": Idempotency(sql, clock, idempotency),
         },

@@ -16,6 +16,7 @@ from kinema.core.errors import BadInput, Conflict, Forbidden, Gone, KinemaError,
 from kinema.model.catalog import Publication, RungFact
 from kinema.model.encoding import Manifest, Track, encode_manifest, manifest_key
 from kinema.services.encoding.job_rows import Work
+from kinema.services.encoding.protection.tiers import protection_of
 from kinema.services.encoding.tables import manifests
 from kinema.services.encoding.verification import verify_alignment
 from kinema.storage.content import content_key
@@ -63,6 +64,7 @@ class Publisher:
             duration_seconds=seconds,
             created_at=created_at,
             tracks=tracks,
+            protection=protection_of(tracks),
         )
         try:
             await self._blobs.put(manifest_key(work.asset, version), encode_manifest(manifest))

@@ -115,4 +115,18 @@ reports = sa.Table(
     sa.Index("reports_by_title", "title_id", "created_at"),
 )
 
+content_keys = sa.Table(
+    "content_keys",
+    metadata,
+    sa.Column("key_id", sa.String(32), primary_key=True),  # as in the tracks, 32 hexadecimal digits
+    sa.Column("asset", sa.String(40), nullable=False),
+    sa.Column("tier", sa.String(8), nullable=False),  # see protection.tiers
+    sa.Column("generation", sa.Integer, nullable=False),
+    sa.Column("iv", sa.String(32), nullable=False),
+    sa.Column("sealed_by", sa.String(16), nullable=False),  # id of the region's key that sealed it
+    sa.Column("box", sa.LargeBinary, nullable=False),  # see core.envelope
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Index("content_keys_by_asset", "asset", "tier", "generation", unique=True),
+)
+
 idempotency = idempotency_table(metadata)

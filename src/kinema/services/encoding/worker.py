@@ -17,6 +17,7 @@ from kinema.core import log
 from kinema.core import spans as tracing
 from kinema.core.clock import Clock
 from kinema.core.errors import KinemaError, StorageFull, Unavailable
+from kinema.core.keys import KeyRing
 from kinema.core.metrics import Metrics
 from kinema.core.properties import Properties
 from kinema.core.spans import Spans
@@ -29,6 +30,8 @@ from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.observing import SERVICE, StepRecords
 from kinema.services.encoding.pipeline import Pipeline, audio_name
+from kinema.services.encoding.protection.encryption import PROTECTED, Encryption
+from kinema.services.encoding.protection.keys import KeyStore
 from kinema.services.encoding.publisher import Announce, Publisher
 from kinema.services.encoding.scratch import Scratch
 from kinema.services.encoding.sources import assemble, drop_parts
@@ -62,6 +65,7 @@ async def run_worker(
     sql: Sql,
     blobs: Blobs,
     clock: Clock,
+    keys: KeyRing,
     announce: Announce,
     scratch: Path,
     stop: asyncio.Event,
@@ -72,7 +76,7 @@ async def run_worker(
 ) -> None:
     """Work on jobs until `stop` is set; the job at hand goes back to the queue then.
 
-    `announce` tells catalog about a publication. `scratch` is a directory of this worker's own among those of others.
+    `keys` seal those of protected films; `announce` tells catalog about a publication. `scratch` is a directory of this worker's own among those of others.
     `threads` is how many threads x264 uses (0: as many as it likes). `properties` say whether the worker pauses. Raises
     ToolFailed when a program is missing.
     """
@@ -80,7 +84,7 @@ async def run_worker(
     await sql.migrate("encoding")
     found = await asyncio.to_thread(tools)
     records = records or StepRecords(Metrics(SERVICE), Spans(clock, SERVICE, instance), instance)
-    worker = Worker(instance, sql, blobs, clock, announce, scratch, threads, found, records)
+    worker = Worker(instance, sql, blobs, clock, keys, announce, scratch, threads, found, records, properties)
     stopped = asyncio.create_task(stop.wait())
     own: Scratch | None = None
     clean = True
@@ -128,11 +132,13 @@ class Worker:
         sql: Sql,
         blobs: Blobs,
         clock: Clock,
+        keys: KeyRing,
         announce: Announce,
         scratch: Path,
         threads: int,
         tools: Tools,
         records: StepRecords,
+        properties: Properties,
     ) -> None:
         self._records = records
         self.jobs = Jobs(sql, clock)
@@ -145,6 +151,8 @@ class Worker:
         self._tools = tools
         self._ledger = Ledger(sql, blobs, clock, records.step)
         self._publisher = Publisher(sql, blobs, clock, announce)
+        self._content_keys = KeyStore(sql, keys, clock)
+        self._properties = properties
 
     async def work(self, work: Work) -> None:
         """Do a claimed job and write how it ended. Cancelled, it gives the job back. Call it in a task of its own."""
@@ -253,7 +261,9 @@ class Worker:
                 await self.jobs.step_finished(work.job_id, self._instance)
                 run.step = f"publishing {rung.name}"
                 await first_poster
-                tracks = (*sorted(made, key=lambda track: track.height * track.width), *await sounds)
+                tracks = await self._protected(
+                    work, digest, (*sorted(made, key=lambda track: track.height * track.width), *await sounds)
+                )
                 with self._records.step("publish"):
                     await self._publisher.publish(
                         work,
@@ -286,6 +296,13 @@ class Worker:
         except KinemaError:
             run.failed(rung)
             raise
+
+    async def _protected(self, work: Work, source: str, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
+        """Return the tracks as they are to be published: encrypted, where films are."""
+        if not self._properties[PROTECTED]:
+            return tracks
+        key_for = partial(self._content_keys.key_for, work.asset)
+        return await Encryption(source, key_for, self._ledger, self._blobs, self._tools, self._scratch).protect(tracks)
 
     async def _drop_intermediates(self, work: Work) -> None:
         """Delete the encoded streams of a job that ends, unless another job works on the same film."""

@@ -45,6 +45,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
 _POST = frozenset({"POST"})
 _OPTIONS = frozenset({"OPTIONS"})
 _READ = frozenset({"GET", "HEAD", "OPTIONS"})
+_BY_TOKEN = _READ | _POST  # a licence is asked for by POST
 
 ROUTES: tuple[Route, ...] = (
     Route(prefix="/v1/titles", service="catalog", body_bytes=6 * _MIB),
@@ -63,7 +64,13 @@ ROUTES: tuple[Route, ...] = (
     Route(prefix="/v1/jobs", service="encoding", priority=Priority.BEST_EFFORT),
     Route(prefix="/v1/gc", service="encoding", seconds=300.0, priority=Priority.BULK),
     Route(prefix="/v1/plays", service="playback", priority=Priority.CRITICAL),
-    Route(prefix="/v1/manifests", service="playback", open_methods=_READ, open_below=True, priority=Priority.CRITICAL),
+    Route(
+        prefix="/v1/manifests",
+        service="playback",
+        open_methods=_BY_TOKEN,
+        open_below=True,
+        priority=Priority.CRITICAL,
+    ),
     Route(prefix="/v1/claims", service="members", open_methods=_POST, priority=Priority.CRITICAL),
     Route(prefix="/v1/sessions", service="members", open_methods=_POST, priority=Priority.CRITICAL),
     Route(prefix="/v1/session", service="members", priority=Priority.CRITICAL),

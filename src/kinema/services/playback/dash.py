@@ -1,12 +1,13 @@
 """DASH text from a manifest (ISO/IEC 23009-1, the ISO BMFF On-Demand profile). Pure: manifest, device, edges and token in, text out.
 
 Each track is one Representation that is addressed as a whole file: the player reads the `sidx` at `indexRange` and fetches
-subsegments by byte range. Players switch freely inside an AdaptationSet, so rungs of one codec form one, and audio tracks
-form one for each language, label, codec and number of channels. Several edges are several BaseURLs, first choice first.
+subsegments by byte range. Players switch freely inside an AdaptationSet, so rungs of one codec (and, where they are encrypted, of one key:
+players read one a set) form one, and audio tracks form one for each language, label, codec and number of channels. Several edges are several BaseURLs, first choice first.
 """
 
 from collections.abc import Sequence
 from fractions import Fraction
+from uuid import UUID
 from xml.sax.saxutils import escape, quoteattr
 
 from kinema.model.encoding import ByteRange, Manifest, Track
@@ -18,13 +19,20 @@ MEDIA_TYPE = "application/dash+xml"
 _PROFILE = "urn:mpeg:dash:profile:isoff-on-demand:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _ROLE = "urn:mpeg:dash:role:2011"
+_PROTECTED = "urn:mpeg:dash:mp4protection:2011"
+_CLEAR_KEY = "urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e"
+_CENC = "urn:mpeg:cenc:2013"
+_DASHIF = "https://dashif.org/CPS"
 _MIN_BUFFER = "PT2S"
 
-Group = tuple[str, str, str, int]
+Group = tuple[str, str, str, int, str]
 
 
-def mpd(manifest: Manifest, device: Device, edges: Sequence[str], token: str) -> str:
-    """Return the media presentation description. `edges` are addresses without a trailing slash, at least one."""
+def mpd(manifest: Manifest, device: Device, edges: Sequence[str], token: str, licence: str = "") -> str:
+    """Return the media presentation description. `edges` are addresses without a trailing slash, at least one.
+
+    `licence` is the address from which players get the keys of a protected version.
+    """
     chosen = select(manifest, device)
     seconds = max((track_seconds(track) for track in (*chosen.video, *chosen.audio)), default=0.0)
     groups: dict[Group, list[Track]] = {}
@@ -35,6 +43,7 @@ def mpd(manifest: Manifest, device: Device, edges: Sequence[str], token: str) ->
         _open(
             "MPD",
             xmlns="urn:mpeg:dash:schema:mpd:2011",
+            **({"xmlns:cenc": _CENC, "xmlns:dashif": _DASHIF} if manifest.protection else {}),
             profiles=_PROFILE,
             type="static",
             minBufferTime=_MIN_BUFFER,
@@ -47,18 +56,18 @@ def mpd(manifest: Manifest, device: Device, edges: Sequence[str], token: str) ->
     lines.append(_open("Period", id="0"))
     main_given: set[str] = set()
     for number, tracks in enumerate(groups.values()):
-        lines += _adaptation_set(number, tracks, main=tracks[0].kind not in main_given)
+        lines += _adaptation_set(number, tracks, licence, main=tracks[0].kind not in main_given)
         main_given.add(tracks[0].kind)
     return "\n".join([*lines, "</Period>", "</MPD>", ""])
 
 
 def _group(track: Track) -> Group:
     if track.kind == "video":
-        return ("video", codec_family(track), "", 0)
-    return ("audio", codec_family(track), f"{track.language}\n{label_of(track)}", track.channels)
+        return ("video", codec_family(track), "", 0, track.key_id)
+    return ("audio", codec_family(track), f"{track.language}\n{label_of(track)}", track.channels, track.key_id)
 
 
-def _adaptation_set(number: int, tracks: list[Track], *, main: bool) -> list[str]:
+def _adaptation_set(number: int, tracks: list[Track], licence: str, *, main: bool) -> list[str]:
     first = tracks[0]
     attributes = {
         "id": str(number),
@@ -83,9 +92,23 @@ def _adaptation_set(number: int, tracks: list[Track], *, main: bool) -> list[str
     if label := label_of(first):
         lines.append(f"<Label>{escape(label)}</Label>")
     lines.append(_empty("Role", schemeIdUri=_ROLE, value="main" if main else "alternate"))
+    lines += _protection(first.key_id, licence)
     for track in tracks:
         lines += _representation(track)
     return [*lines, "</AdaptationSet>"]
+
+
+def _protection(key_id: str, licence: str) -> list[str]:
+    """Return how a set is encrypted and where its key is to be had (DASH-IF's Content Protection, ClearKey in its version 1)."""
+    if not key_id:
+        return []
+    described = {"schemeIdUri": _PROTECTED, "value": "cbcs", "cenc:default_KID": str(UUID(key_id))}
+    return [
+        _empty("ContentProtection", **described),
+        _open("ContentProtection", schemeIdUri=_CLEAR_KEY, value="ClearKey1.0"),
+        f"{_open('dashif:Laurl', Lic_type='EME-1.0')}{escape(licence)}</dashif:Laurl>",
+        "</ContentProtection>",
+    ]
 
 
 def _representation(track: Track) -> list[str]:

@@ -2,21 +2,34 @@
 
 from typing import Annotated
 
+import msgspec
 from litestar import MediaType, Response, get, post
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, PathParameter, QueryParameter
 from litestar.types import ControllerRouterHandler
 
+from kinema.core.errors import BadInput
 from kinema.core.identity import Identity
-from kinema.model.playback import Collected, Device, Leases, Play, PlayRequest
+from kinema.core.ids import check_id
+from kinema.model.playback import Collected, Device, IssuedLicences, Leases, Play, PlayRequest
 from kinema.rpc.idempotency import Idempotency
 from kinema.rpc.service import AnyRequest, needs
 from kinema.services.playback.addresses import Origin, origin_of
+from kinema.services.playback.licences import LicenceRequest, Licences
 from kinema.services.playback.service import Playback
 
+_SECRET = {
+    "Cache-Control": "no-store",
+    "Access-Control-Allow-Origin": "*",
+    "X-Content-Type-Options": "nosniff",
+}
 _LONGEST_CACHED_SECONDS = 60  # a text may be kept, but an edge that joins should be found soon
 
 PlayId = Annotated[str, PathParameter(description="The play's id.", schema_extra={"pattern": "^ply_[0-9a-z]{26}$"})]
+LicencesBefore = Annotated[
+    str, QueryParameter(max_length=40, description="Where the page begins: behind the licence with this id.")
+]
+LicenceLimit = Annotated[int, QueryParameter(ge=1, le=100, description="How many licences a page has at most.")]
 MaxHeight = Annotated[
     int, QueryParameter(ge=1, le=16384, description="The highest picture that the device shows, in lines.")
 ]
@@ -75,6 +88,56 @@ async def get_manifest(
     )
 
 
+@post(
+    "/v1/manifests/{token:str}/{asset:str}/{version:int}/licence",
+    operation_id="getLicence",
+    tags=["licences"],
+    opt={"public": True},
+    status_code=200,
+)
+async def get_licence(
+    request: AnyRequest, token: FromPath[str], asset: FromPath[str], version: FromPath[int], licences: Licences
+) -> Response[bytes]:
+    """Keys of a protected version for the play that the token was given to, in the ClearKey format of Encrypted Media Extensions.
+
+    The body is read whatever type it claims: decryption modules name none.
+    """
+    try:
+        asked = msgspec.json.decode(await request.body(), type=LicenceRequest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"The request for a licence cannot be read ({error}); send a ClearKey request.") from error
+    licence = await licences.clear_key(token, asset, version, asked)
+    return Response(msgspec.json.encode(licence), media_type=MediaType.JSON, headers=_SECRET)
+
+
+@get(
+    "/v1/manifests/{token:str}/{asset:str}/{version:int}/keys/{key_id:str}",
+    operation_id="getKey",
+    tags=["licences"],
+    opt={"public": True},
+    media_type="application/octet-stream",
+)
+async def get_key(
+    token: FromPath[str], asset: FromPath[str], version: FromPath[int], key_id: FromPath[str], licences: Licences
+) -> Response[bytes]:
+    """One key as HLS players fetch it: its 16 bytes."""
+    granted = await licences.grant(token, asset, version, [key_id])
+    return Response(granted[key_id], media_type="application/octet-stream", headers=_SECRET)
+
+
+@get(
+    "/v1/plays/licences/{asset:str}",
+    operation_id="listLicences",
+    tags=["licences"],
+    guards=[needs("operator")],
+)
+async def list_licences(
+    asset: FromPath[str], playback: Playback, before: LicencesBefore = "", limit: LicenceLimit = 50
+) -> IssuedLicences:
+    """Which plays of an asset were given which keys, the newest first: where a key that turned up somewhere may come from."""
+    return await playback.licences(check_id(asset, "ast"), before, limit)
+
+
 @get("/v1/internal/plays/leases", operation_id="listLeases", tags=["internal"], guards=[needs("service")])
 async def list_leases(playback: Playback) -> Leases:
     """Which versions of assets are in use by unexpired tokens, and until when; garbage collection keeps them."""
@@ -87,7 +150,16 @@ async def collect_plays(playback: Playback) -> Collected:
     return Collected(deleted=await playback.collect())
 
 
-ROUTES: tuple[ControllerRouterHandler, ...] = (start_play, renew_play, get_manifest, list_leases, collect_plays)
+ROUTES: tuple[ControllerRouterHandler, ...] = (
+    start_play,
+    renew_play,
+    get_manifest,
+    get_licence,
+    get_key,
+    list_licences,
+    list_leases,
+    collect_plays,
+)
 
 
 def _origin(request: AnyRequest) -> Origin:

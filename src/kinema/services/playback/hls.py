@@ -54,12 +54,21 @@ def media(manifest: Manifest, track: Track, edge: str, token: str) -> str:
         "#EXT-X-PLAYLIST-TYPE:VOD",
         "#EXT-X-INDEPENDENT-SEGMENTS",
         f'#EXT-X-MAP:URI="{address}",BYTERANGE="{track.init.length}@{track.init.offset}"',
+        *_key(track),
     ]
     for number, (length, segment) in enumerate(zip(seconds, track.segments, strict=True), start=1):
         # The number changes nothing at the edge. FFmpeg 9 stops after the first of segments that share one address.
         numbered = f"{address}?{number}"
         lines += (f"#EXTINF:{length:.6f},", f"#EXT-X-BYTERANGE:{segment.length}@{segment.offset}", numbered)
     return _text([*lines, "#EXT-X-ENDLIST"])
+
+
+def _key(track: Track) -> list[str]:
+    """Return where the key of a track is to be had, relative to the playlist; its own format is the 16 bytes themselves."""
+    if not track.key_id:
+        return []
+    vector = f"0x{track.initialization_vector}"
+    return [f'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="keys/{track.key_id}",IV={vector},KEYFORMAT="identity"']
 
 
 def _audio_groups(tracks: tuple[Track, ...]) -> AudioGroups:

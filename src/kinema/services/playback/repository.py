@@ -4,8 +4,8 @@ import msgspec
 import sqlalchemy as sa
 
 from kinema.core.errors import NotFound
-from kinema.model.playback import Device, Lease
-from kinema.services.playback.tables import plays
+from kinema.model.playback import Device, IssuedLicence, Lease
+from kinema.services.playback.tables import licences, plays
 from kinema.storage.ports import Sql
 
 
@@ -23,7 +23,7 @@ class PlayRow(msgspec.Struct, frozen=True):
 
 
 class PlayRepository:
-    """Reads and writes plays."""
+    """Reads and writes plays, and the licences that they were given."""
 
     def __init__(self, sql: Sql) -> None:
         self._sql = sql
@@ -68,3 +68,26 @@ class PlayRepository:
         """Delete the plays whose last token expired before this time; return how many there were."""
         async with self._sql.transaction() as connection:
             return (await connection.execute(sa.delete(plays).where(plays.c.expires_at < before))).rowcount
+
+    async def add_licence(self, row: IssuedLicence) -> None:
+        """Store a licence; durable when this returns."""
+        values = msgspec.structs.asdict(row) | {"key_ids": msgspec.json.encode(row.key_ids).decode()}
+        async with self._sql.transaction() as connection:
+            await connection.execute(sa.insert(licences).values(values))
+
+    async def licences(self, asset: str, before: str, limit: int) -> tuple[IssuedLicence, ...]:
+        """Return licences of an asset, the newest first, beginning behind the one with the id `before` (empty: all)."""
+        query = sa.select(licences).where(licences.c.asset == asset).order_by(licences.c.licence_id.desc()).limit(limit)
+        if before:
+            query = query.where(licences.c.licence_id < before)
+        async with self._sql.read() as connection:
+            rows = (await connection.execute(query)).mappings().all()
+        return tuple(
+            IssuedLicence(**dict(row) | {"key_ids": tuple(msgspec.json.decode(row["key_ids"], type=list[str]))})
+            for row in rows
+        )
+
+    async def forget_licences(self, before: float) -> int:
+        """Delete the licences that were given before this time; return how many there were."""
+        async with self._sql.transaction() as connection:
+            return (await connection.execute(sa.delete(licences).where(licences.c.issued_at < before))).rowcount

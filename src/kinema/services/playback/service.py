@@ -6,7 +6,6 @@ looks whether the version is still stored after that, for the same reason.
 """
 
 from datetime import UTC, datetime
-from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 from kinema.core import media_token
@@ -17,11 +16,11 @@ from kinema.core.ids import check_id, new_id
 from kinema.core.keys import KeyRing
 from kinema.core.media_token import MediaToken
 from kinema.model.catalog import Title
-from kinema.model.discovery import Instance
 from kinema.model.encoding import Manifest
-from kinema.model.playback import Device, Leases, ManifestAddresses, Play, PlayRequest
+from kinema.model.playback import Device, IssuedLicences, Leases, ManifestAddresses, Play, PlayRequest
 from kinema.services.playback import dash, hls
 from kinema.services.playback.addresses import Origin, edge_addresses, in_order, manifest_base
+from kinema.services.playback.calls import Calls, Directory
 from kinema.services.playback.manifests import Manifests
 from kinema.services.playback.repository import PlayRepository, PlayRow
 from kinema.services.playback.selection import select
@@ -29,36 +28,14 @@ from kinema.services.playback.selection import select
 LONGEST_PLAY_SECONDS = 24 * 3600.0
 """A play cannot be renewed for longer than this; the player starts a new one."""
 
+LICENCES_KEPT_SECONDS = 366 * 24 * 3600.0
+"""For how long it is known who was given which keys."""
+
 HLS_NAME = "hls.m3u8"
 DASH_NAME = "dash.mpd"
+LICENCE_NAME = "licence"
 _PLAYLIST = ".m3u8"
 _ANY_DEVICE = Device()
-
-T = TypeVar("T")
-
-
-class Calls(Protocol):
-    """The part of rpc that playback needs: one call to another service."""
-
-    async def call(
-        self,
-        service: str,
-        method: str,
-        path: str,
-        *,
-        type: type[T],  # noqa: A002 -- rpc's name for it
-        identity: Identity | None = None,
-    ) -> T:
-        """Return the answer; a problem is raised as the matching core error."""
-        ...
-
-
-class Directory(Protocol):
-    """The part of discovery that playback needs: who is there."""
-
-    def instances(self, service: str) -> tuple[Instance, ...]:
-        """Return the live instances of a service."""
-        ...
 
 
 class Playback:
@@ -144,8 +121,15 @@ class Playback:
         """Return which versions are in use, and until when."""
         return Leases(leases=await self._repository.leases(self._clock.now()))
 
+    async def licences(self, asset: str, before: str, limit: int) -> IssuedLicences:
+        """Return a page of the licences that were given for an asset."""
+        found = await self._repository.licences(asset, before, limit + 1)
+        following = found[limit - 1].licence_id if len(found) > limit else None
+        return IssuedLicences(licences=found[:limit], next_before=following)
+
     async def collect(self) -> int:
-        """Forget the plays that can no longer be renewed; return how many there were."""
+        """Forget the plays that can no longer be renewed, and licences of long ago; return how many plays there were."""
+        await self._repository.forget_licences(self._clock.now() - LICENCES_KEPT_SECONDS)
         return await self._repository.forget(self._clock.now() - LONGEST_PLAY_SECONDS)
 
     def _write(self, manifest: Manifest, token: str, name: str, device: Device, origin: Origin) -> tuple[str, str]:
@@ -153,7 +137,8 @@ class Playback:
             return hls.multivariant(manifest, device), hls.MEDIA_TYPE
         edges = in_order(edge_addresses(self._directory.instances("edge"), origin), manifest.asset)
         if name == DASH_NAME:
-            return dash.mpd(manifest, device, edges, token), dash.MEDIA_TYPE
+            licence = manifest_base(origin, token, manifest.asset, manifest.version) + LICENCE_NAME
+            return dash.mpd(manifest, device, edges, token, licence), dash.MEDIA_TYPE
         track = manifest.track(name.removesuffix(_PLAYLIST)) if name.endswith(_PLAYLIST) else None
         if track is None:
             raise NotFound(f"There is no text {name[:60]!r} here; begin at {HLS_NAME} or {DASH_NAME}.")
@@ -163,7 +148,7 @@ class Playback:
         return int(self._clock.now()) + self._token_seconds
 
     def _play(self, row: PlayRow, expires_at: int, origin: Origin) -> Play:
-        token = media_token.seal(MediaToken(asset=row.asset, member=row.account, expires_at=expires_at), self._keys)
+        token = media_token.seal(MediaToken(row.asset, row.account, expires_at, row.play_id), self._keys)
         base = manifest_base(origin, token, row.asset, row.version)
         query = _device_query(row.device)
         return Play(

@@ -49,6 +49,7 @@ class Layout(msgspec.Struct, frozen=True):
     sample_rate: int = 0
     channels: int = 0
     key_id: str = ""
+    initialization_vector: str = ""
     video_range: str = ""
 
 
@@ -86,7 +87,7 @@ def _parse(data: bytes, file_size: int) -> Layout:
     entry = next(boxes(data, only(found, b"stsd").payload + 8, only(found, b"stsd").end), None)
     if entry is None:
         raise BadTrack("The track describes no samples; package it again.")
-    kind, key_id = _unprotected(data, entry)
+    kind, key_id, vector = _unprotected(data, entry)
     described = data[handler.payload + 8 : handler.payload + 12].decode("latin-1")
     if described not in HANDLERS:
         raise BadTrack(f"The track holds {described!r}, neither pictures nor sound nor text; package it again.")
@@ -98,6 +99,7 @@ def _parse(data: bytes, file_size: int) -> Layout:
         handler=described,
         segments=_segments(data, sidx, timescale, file_size),
         key_id=key_id,
+        initialization_vector=vector,
     )
     if layout.handler == "vide":
         width, height = struct.unpack_from(">HH", data, entry.payload + 24)
@@ -159,11 +161,11 @@ def _first_sample_end(data: bytes, offset: int) -> int:
     return int(base + data_offset + size)
 
 
-def _unprotected(data: bytes, entry: Box) -> tuple[bytes, str]:
-    """Return the kind that a sample entry has without encryption, and the id of its key (ISO/IEC 14496-12, 8.12; 23001-7, 8.2)."""
+def _unprotected(data: bytes, entry: Box) -> tuple[bytes, str, str]:
+    """Return the kind that a sample entry has without encryption, the id of its key and the constant IV (ISO/IEC 14496-12, 8.12; 23001-7, 8.2)."""
     fields = _PROTECTED.get(entry.kind)
     if fields is None:
-        return entry.kind, ""
+        return entry.kind, "", ""
     outer = next((box for box in boxes(data, entry.payload + fields, entry.end) if box.kind == b"sinf"), None)
     if outer is None:
         raise BadTrack("The track is encrypted and does not say how; package it again.")
@@ -171,7 +173,12 @@ def _unprotected(data: bytes, entry: Box) -> tuple[bytes, str]:
     original, scheme, key = only(found, b"frma"), only(found, b"schm"), only(found, b"tenc")
     if data[scheme.payload + 4 : scheme.payload + 8] != b"cbcs":
         raise BadTrack("The track is encrypted by another scheme than cbcs; package it again.")
-    return bytes(data[original.payload : original.payload + 4]), data[key.payload + 8 : key.payload + 24].hex()
+    if data[key.payload + 7] or data[key.payload + 24] != 16:
+        raise BadTrack(
+            "The track is encrypted with an IV for each sample, where one for all belongs; package it again."
+        )
+    key_id, vector = data[key.payload + 8 : key.payload + 24], data[key.payload + 25 : key.payload + 41]
+    return bytes(data[original.payload : original.payload + 4]), key_id.hex(), vector.hex()
 
 
 def _available(data: bytes, file_size: int) -> Iterator[Box]:

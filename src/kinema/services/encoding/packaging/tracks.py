@@ -67,6 +67,30 @@ async def audio_track(path: Path, audio: AudioFacts, name: str) -> Track:
     )
 
 
+async def encrypted_track(path: Path, clear: Track) -> Track:
+    """Describe a track that was encrypted from `clear`. Raises BadTrack when it is not encrypted or cut in other places."""
+    layout, track = await asyncio.to_thread(_read, path, clear.name)
+    lasts = [segment.duration for segment in track.segments]
+    if not layout.key_id or lasts != [segment.duration for segment in clear.segments] or layout.codec != clear.codec:
+        raise BadTrack(f"The track {clear.name} came out of its encryption as another one; package it again.")
+    segments = tuple(
+        msgspec.structs.replace(segment, vmaf=before.vmaf)
+        for segment, before in zip(track.segments, clear.segments, strict=True)
+    )
+    return msgspec.structs.replace(
+        clear,
+        digest=track.digest,
+        size=track.size,
+        bandwidth=track.bandwidth,
+        average_bandwidth=track.average_bandwidth,
+        init=track.init,
+        index=track.index,
+        segments=segments,
+        key_id=track.key_id,
+        initialization_vector=track.initialization_vector,
+    )
+
+
 def with_quality(track: Track, scores: Sequence[float]) -> Track:
     """Return a rung whose segments say how good they look; `scores` has the mean VMAF of each. Raises BadTrack for another number."""
     if len(scores) != len(track.segments):
@@ -127,5 +151,6 @@ def _read(path: Path, name: str) -> tuple[Layout, Track]:
         segments=tuple(segments),
         video_range=layout.video_range,
         key_id=layout.key_id,
+        initialization_vector=layout.initialization_vector,
     )
     return layout, track
