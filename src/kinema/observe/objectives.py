@@ -84,4 +84,7 @@ def check(objective: Objective) -> Objective:
         raise BadInput(f"{objective.name}: {objective.under_seconds} s is not measured; use one of {bounds}.")
     if '"' in objective.service + objective.route or "\\" in objective.service + objective.route:
         raise BadInput(f"{objective.name}: a service or route has no quotes and no backslashes.")
+    said = "".join((objective.service, objective.route, *objective.description.split()))  # line breaks become spaces
+    if not said.isprintable():
+        raise BadInput(f"{objective.name}: {said[:100]!r} has characters that cannot be printed; leave them out.")
     return objective

@@ -72,7 +72,7 @@ def _alert(objective: Objective, window: Window) -> Iterable[str]:
         *_labels({"slo": objective.name, "severity": window.severity, "window": duration(window.long)}),
         "        annotations:",
         f"          summary: {_quoted(summary)}",
-        f"          description: {_quoted(objective.description or objective.name)}",
+        f"          description: {_quoted(_untemplated(objective.description or objective.name))}",
     ]
 
 
@@ -82,6 +82,11 @@ def _labels(labels: dict[str, str]) -> Iterable[str]:
 
 def _selector(labels: dict[str, str]) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
+
+
+def _untemplated(text: str) -> str:
+    """Return a text that Prometheus's templates, which annotations are, leave as it is."""
+    return text.replace("{{", '{{ "{{" }}')
 
 
 def _quoted(text: str) -> str:

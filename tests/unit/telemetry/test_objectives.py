@@ -51,6 +51,7 @@ def test_the_operators_file_adds_and_replaces(tmp_path):
             "0.25 s is not measured; use one of 0.0005",
         ),
         ('[[objective]]\nname = "a"\nobjective = 0.9\nroute = "/v1/\\"x"', "no quotes"),
+        ('[[objective]]\nname = "a"\nobjective = 0.9\ndescription = "x\\u0007"', "cannot be printed"),
         ('[[objective]]\nname = "a"\nobjective = 0.9\ncolour = "red"', "colour"),
     ],
 )
@@ -112,6 +113,29 @@ def test_the_built_in_rules_are_valid(tmp_path):
     assert f"{len(objectives.load()) * 11} rules found" in promtool(
         "check", "rules", written(tmp_path, objectives.load())
     )
+
+
+@pytest.mark.parametrize("description", ["a {{ bad }} one", 'it\'s 9 of 10: "{{ $value }}" # \n  - x', "{{{{ }} {{"])
+def test_a_description_comes_out_of_prometheus_as_it_was_written(tmp_path, description):
+    path = written(tmp_path, [Objective("mine", 0.9, description=description)])
+    told = " ".join(description.split())
+    expected = [
+        {"exp_labels": rule["labels"], "exp_annotations": {**rule["annotations"], "description": told}}
+        for rule in yaml.safe_load(path.read_text())["groups"][0]["rules"]
+        if "alert" in rule
+    ][1:]  # all is bad: ten times the budget, which is enough for all but the quickest alert
+    test = {
+        "rule_files": [path.name],
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": f'kinema_requests_total{{{_RED},status="5xx"}}', "values": "0+9x120"}],
+                "alert_rule_test": [{"eval_time": "90m", "alertname": "KinemaBudgetBurns", "exp_alerts": expected}],
+            }
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    promtool("test", "rules", tmp_path / "test.yaml")
 
 
 def rounds(*parts):
