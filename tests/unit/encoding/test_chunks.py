@@ -13,7 +13,7 @@ from kinema.services.encoding.chunks.packets import list_packets
 from kinema.services.encoding.chunks.pictures import opened, picked
 from kinema.services.encoding.codecs.table import CODECS, codec_named
 from kinema.services.encoding.execution.work import Context
-from kinema.services.encoding.inspection import inspect
+from kinema.services.encoding.inspection import inspect, picture_filters, timing_filters, video_filters
 from kinema.services.encoding.shots.timeline import Gop
 from kinema.services.encoding.tools import find_tools
 from kinema.storage.content import content_key, store
@@ -58,13 +58,27 @@ def sums(arguments):
 async def test_pictures_are_those_of_a_run_from_the_start(tmp_path, kind):
     film = film_of(kind, tmp_path / "film")
     facts = await inspect(film, TOOLS)
-    timing = ["bwdif=mode=send_frame:deint=interlaced"] if facts.interlaced else []
-    timing.append(f"fps={facts.frame_rate}:start_time=0")
+    timing = timing_filters(facts)
     whole = sums(["-i", str(film), "-map", f"0:{facts.video_index}", "-vf", ",".join(timing)])
     for start, frames in ((0, 20), (25, 13), (51, 30), (len(whole) - 20, 20)):
         filters = ",".join([*timing, *picked(facts, start, frames)])
         options = [*opened(film, facts, start, 1), "-map", f"0:{facts.video_index}", "-vf", filters]
         assert sums([*options, "-fps_mode", "passthrough"]) == whole[start : start + frames]
+
+
+async def test_chunks_have_the_pictures_that_everybody_else_sees(tmp_path):
+    """Bars, BT.601 and variable times: the chain of a chunk gives what the chain of a whole run gives."""
+    film = tmp_path / "film.mp4"
+    clips.ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=320x136:rate=24:duration=4", "-vf", "pad=320:180:0:22,select='not(mod(n,5))+lt(mod(n,40),9)'",
+        "-fps_mode", "vfr", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "12", str(film),
+    )  # fmt: skip
+    facts = await inspect(film, TOOLS)
+    assert facts.crop is not None
+    assert facts.color.matrix == "smpte170m"
+    whole = sums(["-i", str(film), "-vf", video_filters(facts, 160, 68)])
+    filters = ",".join([*timing_filters(facts), *picked(facts, 50, 20), *picture_filters(facts, 160, 68)])
+    assert sums([*opened(film, facts, 50, 1), "-vf", filters, "-fps_mode", "passthrough"]) == whole[50:70]
 
 
 async def encode_of(context, clip, codec, **changes):

@@ -20,7 +20,7 @@ from kinema.services.encoding.chunks.packets import Packet, list_packets
 from kinema.services.encoding.chunks.pictures import opened, picked
 from kinema.services.encoding.codecs.table import Encode, codec_named, decoding_seconds
 from kinema.services.encoding.execution.work import Context, Cost, WorkKind
-from kinema.services.encoding.inspection import Facts, Unusable
+from kinema.services.encoding.inspection import Unusable, picture_filters, timing_filters
 from kinema.services.encoding.tools import ToolFailed, run
 from kinema.storage.content import content_key
 
@@ -98,9 +98,9 @@ def command(context: Context, source: Path, encode: Encode, output: Path) -> lis
     """Return the command that encodes a chunk (or a part of it) to an MP4 of its own, from time 0 on."""
     rate = Fraction(encode.facts.frame_rate)
     filters = [
-        *_timing_filters(encode.facts),
+        *timing_filters(encode.facts),
         *picked(encode.facts, encode.start, encode.frames),
-        *_picture_filters(encode),
+        *picture_filters(encode.facts, encode.width, encode.height, hdr=encode.hdr),
     ]
     # A microsecond early: a time that was rounded up would force the picture behind.
     keys = ",".join(f"{max(0, int((gop.start - encode.start) / rate * 1_000_000) - 1)}us" for gop in encode.gops)
@@ -112,18 +112,6 @@ def command(context: Context, source: Path, encode: Encode, output: Path) -> lis
         *codec_named(encode.codec).arguments(encode),
         "-fflags", "+bitexact", "-video_track_timescale", str(timescale(rate)), "-f", "mp4", f"file:{output}",
     ]  # fmt: skip
-
-
-def _timing_filters(facts: Facts) -> list[str]:
-    return [
-        *(["bwdif=mode=send_frame:deint=interlaced"] if facts.interlaced else []),
-        f"fps={facts.frame_rate}:start_time=0",
-    ]
-
-
-def _picture_filters(encode: Encode) -> list[str]:
-    pixels = "yuv420p10le" if encode.hdr else "yuv420p"
-    return [f"scale={encode.width}:{encode.height}:flags=bicubic", "setsar=1", f"format={pixels}"]
 
 
 def _unreadable(error: ToolFailed, encode: Encode) -> Exception:

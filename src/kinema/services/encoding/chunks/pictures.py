@@ -25,7 +25,7 @@ _LACKING_SECONDS = 1.0  # by which a film may end before its last picture should
 
 def can_seek(facts: Facts) -> bool:
     """Whether the pictures of this source can be had from anywhere in it, exactly."""
-    return facts.container.startswith(_INDEXED) and facts.codec in _CODECS and facts.rotation in {0, 90, 180, 270}
+    return facts.seekable and facts.container.startswith(_INDEXED) and facts.codec in _CODECS
 
 
 def opened(source: Path, facts: Facts, start: int, threads: int) -> list[str]:

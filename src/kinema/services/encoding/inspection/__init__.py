@@ -14,7 +14,12 @@ from kinema.services.encoding.inspection.facts import (
     TextFacts,
     Unusable,
 )
-from kinema.services.encoding.inspection.filters import still_filters, video_filters
+from kinema.services.encoding.inspection.filters import (
+    picture_filters,
+    still_filters,
+    timing_filters,
+    video_filters,
+)
 from kinema.services.encoding.inspection.rates import HIGHEST_RATE, STANDARD_RATES, frame_rate
 from kinema.services.encoding.inspection.reading import inspect
 from kinema.services.encoding.inspection.report import MezzanineReport, mezzanine_report
@@ -34,6 +39,8 @@ __all__ = [
     "frame_rate",
     "inspect",
     "mezzanine_report",
+    "picture_filters",
     "still_filters",
+    "timing_filters",
     "video_filters",
 ]
