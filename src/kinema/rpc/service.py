@@ -41,9 +41,12 @@ AnyConnection = ASGIConnection[Any, Any, Any, State]
 
 
 def needs(role: Role) -> Guard:
-    """Return a guard that lets only identities with at least this role pass; raises Forbidden."""
+    """Return a guard that lets only identities with at least this role pass; raises Forbidden.
 
-    def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
+    Guards are asynchronous, though they wait for nothing: the framework calls others in a thread.
+    """
+
+    async def guard(connection: AnyConnection, _: BaseRouteHandler) -> None:
         _identity_of(connection).require(role)
 
     return guard
@@ -70,7 +73,7 @@ def create_app(
     """
     shedder = LoadShedder(clock)
 
-    def authenticate(connection: AnyConnection, handler: BaseRouteHandler) -> None:
+    async def authenticate(connection: AnyConnection, handler: BaseRouteHandler) -> None:
         if handler.opt.get("public"):
             return
         sealed = connection.headers.get(identities.HEADER)
