@@ -1,4 +1,7 @@
-"""The published proof once for real: a service in a process of its own, twelve times its usual prefetches from another one."""
+"""The published proof once for real: a service in a process of its own, twelve times its usual prefetches from another one.
+
+Its handler works on the event loop: nothing else is done meanwhile, and whoever comes lies unseen in the kernel.
+"""
 
 import asyncio
 import contextlib
@@ -22,9 +25,7 @@ from kinema.rpc.service import create_app, make_server, open_socket
 
 @get("/work", opt={"public": True})
 async def work() -> str:
-    until = time.process_time() + 0.016  # of one core, which does some 60 of these a second
-    while time.process_time() < until:
-        pass
+    time.sleep(0.016)  # holds the loop as computing would, and as long on a busy machine: 60 of these a second
     return "done"
 
 app = create_app(service="s", instance="s-1", keys=KeyRing(Path(sys.argv[1])), clock=SystemClock(), routes=[work])
@@ -79,7 +80,8 @@ async def test_a_twelvefold_spike_of_prefetches_leaves_user_initiated_requests_a
             send(client, origin, b"critical", 15, 5.0, Counter()),
             send(client, origin, b"best_effort", 15, 5.0, Counter()),
         )
-        assert [availability(statuses) for statuses in usual] == [1.0, 1.0]
+        assert availability(usual[0]) == 1.0
+        assert availability(usual[1]) > 0.8  # a busy machine may hold the service up for a moment
         critical, prefetch = await asyncio.gather(
             send(client, origin, b"critical", 15, 20.0, Counter()),
             send(client, origin, b"best_effort", 180, 20.0, Counter()),
@@ -87,7 +89,7 @@ async def test_a_twelvefold_spike_of_prefetches_leaves_user_initiated_requests_a
         assert set(prefetch) <= {200, 503}
         sys.stdout.write(f"critical {availability(critical):.4f}, prefetches {availability(prefetch):.4f}\n")
         assert availability(critical) > 0.994
-        assert availability(prefetch) < 0.6, prefetch
+        assert availability(prefetch) < 0.3, prefetch  # of 60 a second, 15 are for starts: 25 % is all that there is
         after = await send(client, origin, b"best_effort", 15, 5.0, Counter())
         assert availability(after) > 0.9
     await client.close()

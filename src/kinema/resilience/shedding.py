@@ -2,7 +2,9 @@
 
     pressure      the larger of the utilisation (requests under way / adaptive limit: above 1 beyond it) and the queue's part:
                   from KNEE at the target of CoDel, rising by 0.4 with ten targets, up to where CRITICAL begins: a wait is
-                  known late, so what it cuts swings, and that must not hit those who matter most
+                  known late or nearly, so what it cuts swings, and that must not hit those who matter most
+    the wait      of a request that is admitted at the end of its wait, its own: what it has waited, and what is ahead of it still
+                  (backlog.py). It counts while the queue stands. With fewer than eight under way or in line, no wait counts
     the curve     a class is cut from its `begin` on, wholly from its `end` on: ((pressure - begin) / (end - begin)) ** 3
                   of its requests; cubic, so that a small excess costs nearly nobody anything and a large one acts at once
 
@@ -26,6 +28,7 @@ from typing import NamedTuple
 from kinema.core.clock import Clock
 from kinema.core.priority import Priority
 from kinema.model.shedding import SheddingState
+from kinema.resilience.backlog import Backlog
 from kinema.resilience.codel import CoDel
 from kinema.resilience.errors import Refused
 from kinema.resilience.limits import Algorithm, limit
@@ -34,7 +37,7 @@ KNEE = 0.6
 """The pressure below which nothing is cut."""
 
 _QUEUE_WEIGHT = 0.04
-_LEAST_IN_FLIGHT = 8
+_CROWD = 8  # requests under way or in line
 _LEAST_RETRY_SECONDS = 1
 _MOST_RETRY_SECONDS = 5
 
@@ -119,7 +122,7 @@ class LoadShedder:
     `algorithm` learns how many requests may be under way from how long they take.
     """
 
-    __slots__ = ("_algorithm", "_codel", "_monotonic", "_shedder", "in_flight", "refusal")
+    __slots__ = ("_algorithm", "_backlog", "_codel", "_monotonic", "_shedder", "in_flight", "refusal")
 
     def __init__(
         self,
@@ -130,25 +133,41 @@ class LoadShedder:
     ) -> None:
         self._monotonic = clock.monotonic
         self._algorithm = algorithm or server_limit()
+        self._backlog = Backlog()
         self._codel = codel or CoDel()
         self._shedder = Shedder(random)
         self.in_flight = 0
         self.refusal: Callable[[str], Shed] = self._shedder.refusal
 
-    def admit(self, priority: Priority) -> bool:
-        """Say whether a request of this class is taken, and count it if so."""
-        if self._shedder.admits(priority, self.pressure):
+    def admit(self, priority: Priority, waited: float | None = None) -> bool:
+        """Say whether a request of this class is taken, and count it if so.
+
+        `waited`: how many seconds it has waited until now, where requests are admitted at the end of their wait.
+        """
+        now = self._monotonic()
+        if self._shedder.admits(priority, self._pressure(now, waited)):
             self.in_flight += 1
+            self._backlog.let_in(now)
             return True
         return False
 
-    def finished(self, seconds: float | None, queue_seconds: float | None = None, *, dropped: bool = False) -> None:
+    def finished(
+        self,
+        seconds: float | None,
+        queue_seconds: float | None = None,
+        *,
+        dropped: bool = False,
+        held: float | None = None,
+    ) -> None:
         """A request that was admitted is over; `seconds` None: how long it took says nothing.
 
-        `queue_seconds`: how long it waited for its turn, where that is known. `dropped`: it ran out of time.
+        `queue_seconds`: how long it waited for its turn, where that is known. `dropped`: it ran out of time. `held`: for how
+        many seconds nothing else could be done because of it, where one thing is done at a time.
         """
         if queue_seconds is not None:
             self.waited(queue_seconds)
+        if held is not None:
+            self._backlog.held(held)
         if seconds is not None:
             rtt = int(seconds * 1e9)
             start = int(self._monotonic() * 1e9) - rtt
@@ -164,12 +183,17 @@ class LoadShedder:
         """Requests under way in the limit: 1 is all that can be done well."""
         return self.in_flight / self._algorithm.limit
 
-    @property
-    def pressure(self) -> float:
-        """How near the server is to all that it can do, or how far beyond."""
-        if self.in_flight < _LEAST_IN_FLIGHT:
-            return self.utilisation  # whatever makes the loop late, leaving out requests would not help
-        return max(self.utilisation, queue_pressure(self._codel.excess(self._monotonic())))
+    def _pressure(self, now: float, waited: float | None) -> float:
+        """Return how near the server is to all that it can do, or how far beyond."""
+        wait, ahead = None, 0.0
+        if waited is not None:
+            ahead = self._backlog.seconds(now, self.in_flight)
+            wait = waited + ahead
+            self._codel.waited(now, wait, ahead)
+        utilisation = self.utilisation
+        if self.in_flight + self._codel.line(waited or 0.0) < _CROWD:
+            return utilisation  # whatever makes the loop late, leaving out requests would not help
+        return max(utilisation, queue_pressure(self._codel.excess(now, wait, ahead)))
 
     def snapshot(self) -> SheddingState:
         """Return the state of now."""

@@ -1,7 +1,7 @@
 """What stands before a service's routes: is there room for this request, and what holds for the calls that are made for it.
 
     too much to do     the request is refused by its class before any work (kinema.resilience.shedding): 503, Retry-After,
-                       x-kinema-shed
+                       x-kinema-shed. How long it has waited tells line.py, how long it held the loop steps.py
     deadline           the caller waits so long and no longer: the work is ended then, and with it the calls it makes
     retries, class,    bound to the request, for its own calls and its log lines
     faults, trace
@@ -29,8 +29,9 @@ from kinema.resilience.headers import MARKED, RETRY_AFTER, SHED, format_retry_af
 from kinema.resilience.shedding import LoadShedder
 from kinema.rpc import serving
 from kinema.rpc.balance import UTILISATION
-from kinema.rpc.loop_delay import LoopDelay
+from kinema.rpc.line import Line
 from kinema.rpc.serving import Serving
+from kinema.rpc.steps import Steps
 
 _PRIORITY = priority.HEADER.encode()
 _FAULT = faults.HEADER.encode()
@@ -41,7 +42,7 @@ def admission(
     service: str, instance: str, keys: KeyRing, clock: Clock, shedder: LoadShedder
 ) -> Callable[[ASGIApp], ASGIApp]:
     """Return the middleware of one service instance."""
-    delay = LoopDelay(clock, shedder.waited)
+    line = Line(clock)
     load = _Load(clock, shedder)
 
     def wrap(app: ASGIApp) -> ASGIApp:
@@ -55,8 +56,8 @@ def admission(
             allowance = None if deadline is None else parse_deadline(deadline)
             own = priority.priority_of(headers.get(_PRIORITY))
             own = Priority.DEGRADED if own is None else own
-            delay.measure()
-            if allowance is not None and not shedder.admit(own):
+            waited = line.began()
+            if allowance is not None and not shedder.admit(own, waited):
                 await _refuse(scope, send, shedder, service, load.value())
                 return
 
@@ -70,8 +71,9 @@ def admission(
             classed = priority.current.set(own)
             faulty = faults.current.set(_carried(headers.get(_FAULT), keys, clock))
             began, late = clock.monotonic(), False
+            steps = Steps(line.worked, clock.monotonic, app(scope, receive, reporting))
             try:
-                await _within(None if allowance is None else allowance.seconds, app(scope, receive, reporting))
+                await _within(None if allowance is None else allowance.seconds, steps)
             except DeadlineExceeded:
                 late = True
                 raise
@@ -81,7 +83,7 @@ def admission(
                 priority.current.reset(classed)
                 faults.current.reset(faulty)
                 if allowance is not None:
-                    shedder.finished(clock.monotonic() - began, dropped=late)
+                    shedder.finished(clock.monotonic() - began, dropped=late, held=steps.seconds)
 
         return handle
 
