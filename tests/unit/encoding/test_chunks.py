@@ -1,6 +1,5 @@
 """Chunks: exactly the pictures that were asked for, key frames where GOPs begin, joined as if encoded in one go."""
 
-import subprocess
 from fractions import Fraction
 from itertools import pairwise
 
@@ -18,6 +17,7 @@ from kinema.services.encoding.shots.timeline import Gop
 from kinema.services.encoding.tools import find_tools
 from kinema.storage.content import content_key, store
 from tests.support import clips
+from tests.unit.encoding.pictures import sums
 
 TOOLS = find_tools()
 
@@ -44,12 +44,6 @@ def film_of(kind, path):
     }
     suffix, extra = films[kind]
     return clips.make_clip(path.with_suffix(f".{suffix}"), seconds=7, size="192x108", rate="24", extra=extra)
-
-
-def sums(arguments):
-    command = [TOOLS.ffmpeg, "-v", "error", "-nostdin", *arguments, "-f", "framemd5", "-"]
-    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [line.rsplit(",", 1)[1].strip() for line in said.splitlines() if not line.startswith("#")]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from kinema.services.encoding.chunks.continuity import Drain, drain_of
 from kinema.services.encoding.chunks.join import concatenate, timescale
 from kinema.services.encoding.chunks.packets import Packet, list_packets
 from kinema.services.encoding.chunks.pictures import opened, picked
@@ -33,13 +34,17 @@ _BENCH = re.compile(r"bench: utime=([0-9.]+)s stime=([0-9.]+)s")
 
 
 class Encoded(msgspec.Struct, frozen=True):
-    """An encoded chunk: its file under `steps/` by digest, its pictures, its bytes, the processor time it took, the bytes of each GOP."""
+    """An encoded chunk: its file under `steps/` by digest, its pictures, its bytes, the processor time it took.
+
+    `gop_bytes` are the bytes of each GOP, `drain` is what the chunk does to a decoder's buffer.
+    """
 
     digest: str
     frames: int
     size: int
     cpu_seconds: float
     gop_bytes: tuple[int, ...]
+    drain: Drain
 
 
 async def encode_chunk(context: Context, encode: Encode) -> Encoded:
@@ -64,7 +69,10 @@ async def encode_chunk(context: Context, encode: Encode) -> Encoded:
         packets = await list_packets(context.tools, output)
         gop_bytes = _gop_bytes(encode, packets)
         size = output.stat().st_size
-        return Encoded(await context.keep(output), encode.frames, size, round(cpu_seconds, 3), gop_bytes)
+        rate = Fraction(encode.facts.frame_rate)
+        sizes = [packet.size for packet in packets]
+        drain = drain_of(sizes, rate, encode.peak_bits_per_second, encode.buffer_bits)
+        return Encoded(await context.keep(output), encode.frames, size, round(cpu_seconds, 3), gop_bytes, drain)
     finally:
         for piece, _ in made:
             piece.unlink(missing_ok=True)

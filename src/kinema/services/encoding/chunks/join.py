@@ -11,9 +11,47 @@ from fractions import Fraction
 from itertools import accumulate, pairwise
 from pathlib import Path
 
+import msgspec
+
+from kinema.services.encoding.execution.work import Context, Cost, WorkKind
 from kinema.services.encoding.tools import ToolFailed, Tools, run
+from kinema.storage.content import content_key
 
 _JOIN_SECONDS = 3600.0
+_JOIN_BYTES = 60 << 20
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """An encoded chunk: its digest under `steps/`, and its pictures."""
+
+    digest: str
+    frames: int
+
+
+class Join(msgspec.Struct, frozen=True):
+    """The chunks of a rung in order, at their constant rate ("30000/1001")."""
+
+    pieces: tuple[Piece, ...]
+    frame_rate: str
+
+
+class JoinedFile(msgspec.Struct, frozen=True):
+    """The whole rung: its digest under `steps/`, and its bytes."""
+
+    digest: str
+    size: int
+
+
+async def join(context: Context, wanted: Join) -> JoinedFile:
+    """Put a rung's chunks one behind the other. Raises NotFound when one is gone."""
+    pieces = [(await context.fetch("steps", piece.digest), piece.frames) for piece in wanted.pieces]
+    output = context.fresh("mp4")
+    try:
+        await concatenate(context.tools, pieces, Fraction(wanted.frame_rate), output)
+        size = output.stat().st_size
+        return JoinedFile(await context.keep(output), size)
+    finally:
+        output.unlink(missing_ok=True)
 
 
 async def concatenate(tools: Tools, pieces: Sequence[tuple[Path, int]], rate: Fraction, output: Path) -> None:
@@ -63,3 +101,16 @@ async def _parameter_sets(tools: Tools, path: Path) -> str:
     show = ["-select_streams", "0", "-show_entries", "stream=extradata_hash", "-show_data_hash", "sha256"]
     output = await run([tools.ffprobe, "-v", "error", "-i", f"file:{path}", *show, "-of", "csv=p=0"], 60.0)
     return output.stdout.strip()
+
+
+def _cost(wanted: Join) -> Cost:
+    return Cost(threads=1, memory_bytes=_JOIN_BYTES, cpu_seconds=0.2 + 0.1 * len(wanted.pieces))
+
+
+def _needs(made: JoinedFile) -> tuple[str, ...]:
+    return (content_key("steps", made.digest),)
+
+
+JOIN: WorkKind[Join, JoinedFile] = WorkKind(
+    name="join", parameters=Join, result=JoinedFile, run=join, cost=_cost, needs=_needs
+)

@@ -20,7 +20,7 @@ from kinema.services.encoding.tools import INPUT_GUARDS
 _INDEXED = ("mov,mp4", "matroska")
 _CODECS = frozenset({"h264", "hevc", "av1", "vp8", "vp9", "ffv1", "prores", "dnxhd", "mjpeg", "mpeg4", "rawvideo"})
 _AHEAD_SECONDS = 1.0  # pictures that a deinterlacer looks at, and the order of decoding against that of showing
-_LACKING_SECONDS = 1.0  # by which a film may end before its last picture should; the last one is repeated
+SPARE_SECONDS = 1.0  # by which a film may end too early; its last picture is repeated
 
 
 def can_seek(facts: Facts) -> bool:
@@ -39,7 +39,7 @@ def opened(source: Path, facts: Facts, start: int, threads: int) -> list[str]:
 
 def picked(facts: Facts, start: int, frames: int) -> list[str]:
     """Return the filters behind the timing filters that leave these pictures, the first one at time 0."""
-    spare = max(1, round(_LACKING_SECONDS * Fraction(facts.frame_rate)))
+    spare = max(1, round(SPARE_SECONDS * Fraction(facts.frame_rate)))
     return [
         f"tpad=stop_mode=clone:stop={spare}",
         f"trim=start_frame={start}:end_frame={start + frames}",

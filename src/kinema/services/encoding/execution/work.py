@@ -28,6 +28,8 @@ R = TypeVar("R")
 
 KINDS = {
     "encode-chunk": "kinema.services.encoding.chunks.encode:ENCODE_CHUNK",
+    "join": "kinema.services.encoding.chunks.join:JOIN",
+    "normalise": "kinema.services.encoding.chunks.mezzanine:NORMALISE",
 }
 """Where each kind of work is declared, by its name."""
 
