@@ -311,6 +311,30 @@ async def test_whoever_blocks_while_a_filter_is_made_can_be_named(tmp_path, monk
         assert [(one.name, one.digest) for one in named] == [("own.py", folder.status("own.py").digest)]
 
 
+async def test_what_is_new_is_tried_by_one_gateway_at_a_time(tmp_path):
+    async with own_region(tmp_path) as region:
+        token = await ready(region)
+        folder = Folder(region, tmp_path)
+        other = Quarantine(tmp_path).alone()
+        await folder.write("shout.py", HEADER_FILTER.replace("{word}", "one"))
+        assert {one.source for one in region.gateway.reloading.report().filters} == {"built-in"}
+        assert Quarantine(tmp_path).alone() is None
+        os.close(other)
+        await folder.look()
+        assert (await region.get("/v1/home", token)).headers.get(b"x-shout") == b"one"
+        os.close(Quarantine(tmp_path).alone())
+
+
+async def test_a_gateway_that_starts_waits_for_the_one_that_tries(tmp_path):
+    folder = tmp_path / "filters"
+    folder.mkdir(mode=0o755)
+    (folder / "shout.py").write_text(HEADER_FILTER.replace("{word}", "there"))
+    other = Quarantine(tmp_path).alone()
+    asyncio.get_running_loop().call_later(0.3, os.close, other)
+    async with own_region(tmp_path) as region:
+        assert (await region.get("/v1/home", await ready(region))).headers.get(b"x-shout") == b"there"
+
+
 async def test_a_filter_by_head_sees_each_head_once_and_again_when_it_has_changed(tmp_path):
     async with own_region(tmp_path) as region:
         token = await ready(region)

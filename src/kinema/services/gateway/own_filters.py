@@ -33,6 +33,7 @@ from kinema.services.gateway.quarantine import Entry, Quarantine
 LARGEST_BYTES = 1 << 20
 MOST_FILES = 200
 IMPORT_SECONDS = 10.0
+_AGAIN_SECONDS = 0.1
 _PREFIX = "kinema_own_filters"
 _KINDS = ("inbound", "endpoint", "outbound")
 _log = get_logger(__name__)
@@ -104,11 +105,28 @@ class OwnFilters:
         held = self._held.get(Path(path).name) if os.path.dirname(path) == str(self.folder) else None  # noqa: PTH120
         return None if held is None else held.code
 
-    async def look(self) -> bool:
-        """Take up what has changed; return whether anything did that requests could notice."""
+    async def look(self, *, at_start: bool = False) -> bool:
+        """Take up what has changed; return whether anything did that requests could notice.
+
+        While another gateway tries what is new, this one leaves it for its next look; `at_start`, it waits, as it must not serve
+        without its filters, but not longer than the longest import takes.
+        """
         seen = await asyncio.to_thread(_signature, self.folder, self._quarantine.folder)
         if seen == self._seen:
             return False
+        left = self._import_seconds if at_start else 0.0
+        while (alone := self._quarantine.alone()) is None and left > 0.0:
+            await asyncio.sleep(_AGAIN_SECONDS)
+            left -= _AGAIN_SECONDS
+        if alone is None and not at_start:
+            return False
+        try:
+            return await self._take_up(seen)
+        finally:
+            if alone is not None:
+                os.close(alone)
+
+    async def _take_up(self, seen: object) -> bool:
         before = self.installed
         sources, problem = await asyncio.to_thread(read_folder, self.folder)
         blocked = await asyncio.to_thread(self._quarantine.entries)

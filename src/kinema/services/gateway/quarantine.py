@@ -3,8 +3,13 @@
 Contents are known by their SHA-256, so all gateways of a data directory leave them out, a restart too, and changing the
 filter (or deleting the entry) lifts the quarantine. Entries are written by a process that is about to end: a file of its own for
 each needs no lock.
+
+What is new is tried by one gateway at a time (`alone`), so that what blocks while it is imported or made holds up one of them, and
+the others find it in quarantine. The kernel gives the lock back when its process ends, however it ends.
 """
 
+import fcntl
+import os
 import time
 from pathlib import Path
 
@@ -13,6 +18,7 @@ import msgspec
 from kinema.core.log import get_logger
 
 FOLDER = "quarantine"
+LOCK = "run/filters.lock"
 _MOST = 100
 _log = get_logger(__name__)
 
@@ -35,6 +41,21 @@ class Quarantine:
 
     def __init__(self, data_dir: Path) -> None:
         self.folder = data_dir / FOLDER
+        self._lock = data_dir / LOCK
+
+    def alone(self) -> int | None:
+        """Begin to try what is new, and return the descriptor that ends that when it is closed; None: another gateway is at it."""
+        self._lock.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def add(self, entry: Entry) -> Path:
         """Write an entry down so that it survives this process."""

@@ -62,7 +62,7 @@ class Reloading:
     async def start(self) -> None:
         """Load what is there, and look for changes from then on."""
         if self._own is not None:
-            await self.look()
+            await self.look(at_start=True)
             self._task = asyncio.create_task(self._watch())
 
     async def close(self) -> None:
@@ -72,10 +72,10 @@ class Reloading:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._built_in.close()
 
-    async def look(self) -> None:
+    async def look(self, *, at_start: bool = False) -> None:
         """Take up what has changed."""
         configured = await self._look_at_config()
-        changed = self._own is not None and await self._own.look()
+        changed = self._own is not None and await self._own.look(at_start=at_start)
         if configured or changed:
             self._changed(self.filters())
 
