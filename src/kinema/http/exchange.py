@@ -164,7 +164,11 @@ class Exchange:
             self._refuse_second_answer()
             return
         self._state = DONE
-        self._connection.answer(self, head, body, lines)
+        try:
+            self._connection.answer(self, head, body, lines)
+        except Exception:
+            self._state = FRESH  # nothing was written of what is no head or body
+            raise
 
     def start(self, status: int | Head, headers: Fields = (), length: int | None = None) -> None:
         """Begin a streamed answer of `length` bytes; None when that is not known (chunked, or ended by closing)."""

@@ -57,12 +57,19 @@ class Head:
 def encode_head(status: int, headers: Fields = (), lines: bytes = b"") -> Head:
     """Encode a response head. Names must be lower case; framing fields are left to the connection.
 
-    `lines` are further fields that `encode_fields` has encoded before. Raises ValueError when a field would break the head apart (CR, LF or NUL inside) or sets the framing itself.
+    `lines` are further fields that `encode_fields` has encoded before. Raises ValueError when a field would break the head apart (CR, LF or NUL inside) or sets the framing itself, and for
+    a status that is none.
     """
-    line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d Status\r\n" % status
+    line = _STATUS_LINES.get(status) or _status_line(status)
     if not headers:
         return Head(status, line + lines)
     return Head(status, line + encode_fields(headers, RESPONSE_FRAMING) + lines)
+
+
+def _status_line(status: int) -> bytes:
+    if not 100 <= status <= 599:
+        raise ValueError(f"An answer cannot have the status {status}; give one from 100 to 599.")
+    return b"HTTP/1.1 %d Status\r\n" % status
 
 
 class Tails:

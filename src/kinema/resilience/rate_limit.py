@@ -62,7 +62,8 @@ class RateLimiter:
         """
         arrivals = self._arrivals
         new = arrivals.pop(key, 0.0)
-        new = max(new, now)
+        if new < now:  # noqa: PLR1730 -- for every request; max() costs three times as much
+            new = now
         left = self._window - (new + self._interval - now)
         if left < -_ROUNDING:
             arrivals[key] = new

@@ -254,6 +254,21 @@ async def test_a_body_at_the_limit_is_taken():
         assert body == b"x" * 50
 
 
+@pytest.mark.parametrize(("status", "body"), [(200, "text"), (200, None), (99, b""), (600, b"")])
+async def test_what_is_no_answer_becomes_an_error_and_the_connection_goes_on(status, body):
+    def handler(exchange):
+        if exchange.path == "/bad":
+            exchange.reply(status, (), body)
+        else:
+            exchange.reply(200, (), b"good")
+
+    async with serving(handler) as server, connected(server) as (reader, writer):
+        head, _ = await ask(reader, writer, GET % b"/bad")
+        assert head.startswith(b"HTTP/1.1 500 ")
+        _, body = await ask(reader, writer, GET % b"/good")
+        assert body == b"good"
+
+
 async def test_an_error_becomes_a_problem_document_and_the_connection_goes_on():
     def handler(exchange: Exchange) -> None:
         if exchange.path == "/bug":

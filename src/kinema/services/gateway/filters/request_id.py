@@ -30,7 +30,8 @@ class RequestId:
     def apply(self, passage: Passage) -> None:
         """Take or make the id."""
         caller = passage.reading.trace
-        digits = f"{random.getrandbits(256) or 1:064x}"  # one draw for trace, span and first call; random, not secret
+        # One draw for trace, span and first call; random, not secret.
+        digits = random.getrandbits(256).to_bytes(32, "big").hex()
         passage.call_id = digits[48:]
         if caller is None:
             passage.trace_id = trace_id = digits[:32]

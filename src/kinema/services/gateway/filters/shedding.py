@@ -51,7 +51,8 @@ class Shedding:
             self._delay.measure()
             self._delayed = queue_pressure(self._codel.excess(self._now()))
         pressure = self._pressure(passage.lane.route.service)
-        pressure = max(pressure, self._delayed)
+        if pressure < self._delayed:  # noqa: PLR1730 -- for every request; max() costs three times as much
+            pressure = self._delayed
         if not self._shedder.admits(passage.priority, pressure):
             error = self._shedder.refusal("This service")
             passage.category = StatusCategory.FAILURE_LOCAL_THROTTLED_ORIGIN_CONCURRENCY
