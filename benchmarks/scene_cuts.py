@@ -23,10 +23,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from kinema.services.encoding.execution.work import Context
 from kinema.services.encoding.inspection import inspect
-from kinema.services.encoding.shots.detection import detect
+from kinema.services.encoding.shots.detection import Search, detect
 from kinema.services.encoding.shots.timeline import timeline
 from kinema.services.encoding.tools import find_tools
+from kinema.storage.blobs_files import FileBlobs
+from kinema.storage.content import store
 
 Pictures = npt.NDArray[Any]
 WIDTH, HEIGHT, RATE = 640, 360, 25
@@ -151,13 +154,15 @@ async def main() -> None:
     totals: dict[str, list[int]] = {}
     seconds = frames = 0.0
     with tempfile.TemporaryDirectory() as directory:
+        blobs = FileBlobs(Path(directory, "blobs"))
+        context = Context(tools, blobs, Path(directory))
         for seed in range(options.seed, options.seed + options.titles):
             title = make(clips, inside, seed)
             path = Path(directory, f"{seed}.mp4")
             write(title, path, tools.ffmpeg)
             facts = await inspect(path, tools)
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            scenes = await detect(path, facts, tools, Path(directory, "thumbs"))
+            scenes = await detect(context, Search(await store(blobs, "sources", path), facts))
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             seconds += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             frames += scenes.frames

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinema.services.encoding.execution.work import Context, kind_named
 from kinema.services.encoding.inspection import inspect
-from kinema.services.encoding.shots.detection import Scenes, detect, find_cuts
+from kinema.services.encoding.shots.detection import DETECT, Scenes, Search, detect, find_cuts
 from kinema.services.encoding.tools import find_tools
+from kinema.storage.content import store
 from tests.support.clips import ffmpeg
 
 RATE = Fraction(24)
@@ -105,15 +107,27 @@ def trailer(tmp_path_factory):
     return path
 
 
-async def test_the_scenes_of_a_real_film_are_found(trailer, tmp_path):
-    tools = find_tools()
-    facts = await inspect(trailer, tools)
-    assert await detect(trailer, facts, tools, tmp_path / "thumbs") == Scenes(132, (36, 84))
-    assert list(tmp_path.iterdir()) == []
+@pytest.fixture
+def context(opened, tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return Context(find_tools(), opened[0].blobs, scratch)
 
 
-async def test_a_film_of_one_picture_has_no_cut(tmp_path):
+async def search_of(context, path):
+    return Search(await store(context.blobs, "sources", path), await inspect(path, context.tools))
+
+
+async def test_the_scenes_of_a_real_film_are_found(context, trailer):
+    assert await detect(context, await search_of(context, trailer)) == Scenes(132, (36, 84))
+    assert list(context.scratch.iterdir()) == []
+
+
+async def test_a_film_of_one_picture_has_no_cut(context, tmp_path):
     path = tmp_path / "one.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=0.04", "-c:v", "libx264", "-pix_fmt", "yuv420p", str(path))
-    facts = await inspect(path, find_tools())
-    assert await detect(path, facts, find_tools(), tmp_path / "thumbs") == Scenes(1, ())
+    assert await detect(context, await search_of(context, path)) == Scenes(1, ())
+
+
+def test_films_can_be_searched_anywhere():
+    assert kind_named("detect") is DETECT

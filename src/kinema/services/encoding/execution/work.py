@@ -30,6 +30,8 @@ KINDS = {
     "encode-chunk": "kinema.services.encoding.chunks.encode:ENCODE_CHUNK",
     "join": "kinema.services.encoding.chunks.join:JOIN",
     "normalise": "kinema.services.encoding.chunks.mezzanine:NORMALISE",
+    "detect": "kinema.services.encoding.shots.detection:DETECT",
+    "score": "kinema.services.encoding.quality.vmaf:SCORE",
 }
 """Where each kind of work is declared, by its name."""
 

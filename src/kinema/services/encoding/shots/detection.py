@@ -24,6 +24,8 @@ from pathlib import Path
 
 import msgspec
 
+from kinema.services.encoding.codecs.table import decoding_seconds
+from kinema.services.encoding.execution.work import Context, Cost, WorkKind
 from kinema.services.encoding.inspection import Facts, Unusable, video_filters
 from kinema.services.encoding.tools import Tools, run, untrusted
 
@@ -37,6 +39,8 @@ _SAME = 0.6  # of the jump at a candidate: pictures that are nearer show the sam
 _AROUND_SECONDS = Fraction(1, 2)
 _FLASH_SECONDS = Fraction(1, 3)
 _DETECT_SECONDS = 24 * 3600.0
+_PROGRAM_BYTES = 80 << 20
+_PICTURES_HELD = 24  # of the source's size, in memory between decoder and scaler
 
 
 class Scenes(msgspec.Struct, frozen=True):
@@ -111,11 +115,17 @@ def proxy(tools: Tools, source: Path, facts: Facts, thumbs: Path) -> list[str]:
     ]  # fmt: skip
 
 
-async def detect(source: Path, facts: Facts, tools: Tools, thumbs: Path) -> Scenes:
-    """Return where a source is cut, with one thread. `thumbs` is a file to make and remove.
+class Search(msgspec.Struct, frozen=True):
+    """A film to be searched for cuts: its digest and its facts."""
 
-    Raises Unusable when no picture can be decoded.
-    """
+    source: str
+    facts: Facts
+
+
+async def detect(context: Context, search: Search) -> Scenes:
+    """Return where a film is cut, with one thread. Raises Unusable when no picture can be decoded."""
+    source = await context.film(search.source)
+    thumbs = context.fresh("thumbs")
     changes: list[float] = []
 
     def take(line: str) -> None:
@@ -124,15 +134,28 @@ async def detect(source: Path, facts: Facts, tools: Tools, thumbs: Path) -> Scen
             changes.append(float(value))
 
     try:
-        await run(proxy(tools, source, facts, thumbs), _DETECT_SECONDS, take, keep_output=False)
+        await run(proxy(context.tools, source, search.facts, thumbs), _DETECT_SECONDS, take, keep_output=False)
         if not changes:
             raise Unusable("None of the film's pictures can be decoded; convert it to MP4 with H.264.")
-        cuts = await asyncio.to_thread(_search, changes, thumbs, Fraction(facts.frame_rate))
+        cuts = await asyncio.to_thread(_search, changes, thumbs, Fraction(search.facts.frame_rate))
     finally:
-        await asyncio.to_thread(thumbs.unlink, missing_ok=True)
+        thumbs.unlink(missing_ok=True)
     return Scenes(len(changes), cuts)
 
 
 def _search(changes: list[float], path: Path, rate: Fraction) -> tuple[int, ...]:
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as thumbs:
         return find_cuts(changes, thumbs, rate)
+
+
+def _cost(search: Search) -> Cost:
+    pixels = search.facts.width * search.facts.height
+    frames = round(search.facts.duration_seconds * Fraction(search.facts.frame_rate))
+    return Cost(
+        threads=1,
+        memory_bytes=_PROGRAM_BYTES + round(pixels * 1.5 * _PICTURES_HELD),
+        cpu_seconds=decoding_seconds(search.facts, frames),
+    )
+
+
+DETECT: WorkKind[Search, Scenes] = WorkKind(name="detect", parameters=Search, result=Scenes, run=detect, cost=_cost)
