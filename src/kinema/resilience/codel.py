@@ -4,7 +4,7 @@
     the standing delay        the smallest of the last whole interval: in a burst that drains, somebody soon waits not at
                               all; if even the luckiest waited longer than `target`, the queue never emptied
     too few waits             a single long one may be a pause, not a queue: an interval goes on until it has four
-    work is known             that will take longer than an interval: the queue cannot empty within one, so it stands already
+    work is known             that will take longer than two intervals: these would show that the queue stands, so it does already
     nobody waited             for longer than an interval: the end of any queue; where turns are long one hears nothing for a
                               while, too, but who comes then has waited all the while
     excess                    how many targets the standing delay is above the target: 0.0 while all is well. While the queue
@@ -68,7 +68,7 @@ class CoDel:
         `seconds`: the wait of the one who asks, which counts instead while the queue stands; `ahead` of it are still to come.
         """
         standing = self.standing(now)
-        if seconds is not None and (standing > self._target or ahead > self._interval):
+        if seconds is not None and (standing > self._target or ahead > 2 * self._interval):
             standing = seconds
         return max(0.0, standing / self._target - 1.0)
 
