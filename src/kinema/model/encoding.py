@@ -5,10 +5,16 @@ from typing import Annotated, Literal
 import msgspec
 
 TrackKind = Literal["video", "audio", "text", "image"]
+Role = Literal["dub", "commentary", "description", "caption", "forced-subtitle"]
 MarkerKind = Literal["recap", "intro", "credits"]
 JobState = Literal["queued", "running", "paused", "done", "failed", "cancelled"]
 JobPriority = Literal["premiere", "normal", "background"]
 RungState = Literal["waiting", "encoding", "published", "failed"]
+
+
+_FILES = {"vtt": ("text/vtt", ".vtt"), "jpeg": ("image/jpeg", ".jpg")}  # tracks that are no MP4, by codec
+ENDINGS = (".mp4", ".vtt", ".jpg")
+"""What a track's file name may end in; no part of the track's own name."""
 
 
 class ByteRange(msgspec.Struct, frozen=True):
@@ -52,7 +58,8 @@ class Track(msgspec.Struct, frozen=True):
     `codec` is the RFC 6381 name, `bandwidth` the peak and `average_bandwidth` the mean in bits per second, `digest` the
     SHA-256 of the whole file, which is also its name among the blobs. `key_id` names the key that it is encrypted with (32
     hexadecimal digits; empty: it is not), always from the same `initialization_vector` (the same). `video_range` is
-    "SDR", "HLG" or "PQ" (empty: SDR). `forced` text translates what is not in the film's own language and is shown always.
+    "SDR", "HLG" or "PQ" (empty: SDR). `roles` are DASH's names for what a track is for beyond the usual:
+    "caption" is text for people who cannot hear, "forced-subtitle" translates what is not in the film's own language and is shown always.
     """
 
     name: str
@@ -76,8 +83,18 @@ class Track(msgspec.Struct, frozen=True):
     video_range: str = ""
     key_id: str = ""
     initialization_vector: str = ""
-    forced: bool = False
+    roles: tuple[Role, ...] = ()
     tiles: Tiles | None = None
+
+    @property
+    def media_type(self) -> str:
+        """The MIME type of the file."""
+        return _FILES.get(self.codec, (f"{self.kind if self.kind != 'text' else 'application'}/mp4", ""))[0]
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called where it is served: the track's name and an ending by which players know its type."""
+        return self.name + _FILES.get(self.codec, ("", ".mp4"))[1]
 
 
 class Chapter(msgspec.Struct, frozen=True):

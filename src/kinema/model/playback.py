@@ -4,6 +4,8 @@ from typing import Annotated
 
 import msgspec
 
+from kinema.model.encoding import Chapter, Marker
+
 CodecFamily = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9-]{1,16}$")]
 
 
@@ -29,7 +31,10 @@ class ManifestAddresses(msgspec.Struct, frozen=True):
 
 
 class Play(msgspec.Struct, frozen=True):
-    """A started play. `expires_at` is an ISO 8601 time in UTC; renew when `renew_after_seconds` have passed."""
+    """A started play. `expires_at` is an ISO 8601 time in UTC; renew when `renew_after_seconds` have passed.
+
+    `chapters` have names to jump to, `markers` are what viewers may want to skip.
+    """
 
     play_id: str
     title_id: str
@@ -37,6 +42,8 @@ class Play(msgspec.Struct, frozen=True):
     manifest: ManifestAddresses
     expires_at: str
     renew_after_seconds: int
+    chapters: tuple[Chapter, ...] = ()
+    markers: tuple[Marker, ...] = ()
 
 
 class Lease(msgspec.Struct, frozen=True):

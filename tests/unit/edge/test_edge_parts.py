@@ -25,6 +25,8 @@ def track(lengths: list[int], header: int = 1000, tail: int = 0) -> Track:
 def test_a_path_is_taken_apart() -> None:
     assert parse_path("/m/a.b.c/ast_1/12/video-360p") == MediaPath("a.b.c", "ast_1", 12, "video-360p")
     assert parse_path("/m/a.b.c/ast_1/12/video-360p.mp4") == MediaPath("a.b.c", "ast_1", 12, "video-360p")
+    assert parse_path("/m/a.b.c/ast_1/12/thumbnails-1.jpg") == MediaPath("a.b.c", "ast_1", 12, "thumbnails-1")
+    assert parse_path("/m/a.b.c/ast_1/12/text-eng-vtt.vtt") == MediaPath("a.b.c", "ast_1", 12, "text-eng-vtt")
 
 
 @pytest.mark.parametrize(

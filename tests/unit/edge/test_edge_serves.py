@@ -1,11 +1,14 @@
 """What viewers get from an edge: ranges, tokens, conditions, and no more than they may have."""
 
+import hashlib
 import json
 
+import msgspec
 import pytest
 
 from kinema.core import identity
 from kinema.core.media_token import MediaToken, seal
+from kinema.model.encoding import ByteRange, Segment
 from tests.unit.edge.conftest import HEADER, KIB, MIB, Film
 
 
@@ -20,6 +23,30 @@ async def test_a_whole_track(setup) -> None:
         assert reply.headers["access-control-allow-origin"] == "*"
         assert "private" in reply.headers["cache-control"]
     assert sum(length for _, length in setup.origin.asked) == len(setup.film.data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "ending", "media_type"),
+    [
+        ("image", "jpeg", "jpg", "image/jpeg"),
+        ("text", "vtt", "vtt", "text/vtt"),
+        ("text", "wvtt", "mp4", "application/mp4"),
+    ],
+)
+async def test_a_file_without_an_index_has_its_own_type(launch, kind, codec, ending, media_type) -> None:
+    other = Film(asset="ast_other", lengths=(70 * KIB,), seed=7)
+    body = other.data
+    segment = Segment(0, len(body), 4000, hashlib.sha256(body).hexdigest())
+    nothing = ByteRange(0, 0)
+    track = msgspec.structs.replace(
+        other.track, name="extra", kind=kind, codec=codec, init=nothing, index=nothing, segments=(segment,)
+    )
+    other.manifest = msgspec.structs.replace(other.manifest, tracks=(track,))
+    setup = await launch(other)
+    for name in ("extra", f"extra.{ending}"):
+        path = setup.path(setup.token("ast_other"), "ast_other", track=name)
+        reply = await setup.get(path)
+        assert (reply.status, reply.headers["content-type"], reply.body) == (200, media_type, body)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_manifest_of_first_light_is_read_with_the_defaults_of_what_came_later(
     manifest = decode_manifest(STORED_BY_FIRST_LIGHT)
     (track,) = manifest.tracks
     assert track.segments == (Segment(100, 800, 49152, "bb"),)
-    assert (track.key_id, track.forced, track.tiles) == ("", False, None)
+    assert (track.key_id, track.roles, track.tiles) == ("", (), None)
     assert (manifest.chapters, manifest.markers, manifest.protection, manifest.quality_model) == ((), (), None, "")
 
 

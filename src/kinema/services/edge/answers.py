@@ -50,7 +50,7 @@ class TrackAnswers:
         self.etag = b'"%b"' % track.digest.encode()
         self._name = name.encode()
         self._fields = (
-            (b"content-type", b"%b/mp4" % track.kind.encode()),
+            (b"content-type", track.media_type.encode()),
             (b"etag", self.etag),
             (b"accept-ranges", b"bytes"),
             (b"cache-control", b"private, max-age=86400, immutable"),

@@ -7,6 +7,7 @@ import re
 from typing import NamedTuple
 
 from kinema.core.errors import KinemaError
+from kinema.model.encoding import ENDINGS
 
 _PATH = re.compile(
     r"/m/(?P<token>[A-Za-z0-9._-]{1,2048})/(?P<asset>[a-z0-9][a-z0-9_-]{0,63})/(?P<version>[1-9][0-9]{0,8})"
@@ -17,7 +18,7 @@ _RANGE = re.compile(rb"bytes=(\d{0,18})-(\d{0,18})\s*", re.IGNORECASE)
 
 
 class MediaPath(NamedTuple):
-    """`/m/{token}/{asset}/{version}/{track}[.mp4]`, taken apart."""
+    """`/m/{token}/{asset}/{version}/{track}[.mp4|.vtt|.jpg]`, taken apart."""
 
     token: str
     asset: str
@@ -36,12 +37,14 @@ class RangeNotSatisfiable(KinemaError):
 def parse_path(path: str) -> MediaPath | None:
     """Take a path apart; None when it is no media path.
 
-    The track may end in `.mp4`, which is no part of its name: some players refuse addresses that do not look like media.
+    The track may end in `.mp4`, `.vtt` or `.jpg`, which is no part of its name: some players refuse addresses that do not look like media.
     """
     found = _PATH.fullmatch(path)
     if found is None:
         return None
-    return MediaPath(found["token"], found["asset"], int(found["version"]), found["track"].removesuffix(".mp4"))
+    name = found["track"]
+    track = name[:-4] if name.endswith(ENDINGS) else name
+    return MediaPath(found["token"], found["asset"], int(found["version"]), track)
 
 
 def parse_range(value: bytes, size: int) -> tuple[int, int] | None:

@@ -14,7 +14,7 @@ from kinema.core import log
 from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, Conflict, Forbidden, Gone, KinemaError, NotFound, Unavailable
 from kinema.model.catalog import Publication, RungFact
-from kinema.model.encoding import Manifest, Track, encode_manifest, manifest_key
+from kinema.model.encoding import Chapter, Manifest, Track, encode_manifest, manifest_key
 from kinema.services.encoding.job_rows import Work
 from kinema.services.encoding.protection.tiers import protection_of
 from kinema.services.encoding.tables import manifests
@@ -45,7 +45,14 @@ class Publisher:
         self._announce = announce
 
     async def publish(
-        self, work: Work, tracks: tuple[Track, ...], seconds: float, cut_poster: CutPoster, *, complete: bool
+        self,
+        work: Work,
+        tracks: tuple[Track, ...],
+        seconds: float,
+        cut_poster: CutPoster,
+        *,
+        complete: bool,
+        chapters: tuple[Chapter, ...] = (),
     ) -> int:
         """Publish these tracks as the asset's next version and return its number.
 
@@ -64,6 +71,7 @@ class Publisher:
             duration_seconds=seconds,
             created_at=created_at,
             tracks=tracks,
+            chapters=chapters,
             protection=protection_of(tracks),
         )
         try:

@@ -29,6 +29,7 @@ from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs, Report
 from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.observing import SERVICE, StepRecords
+from kinema.services.encoding.packaging.extras import Extras, chapters_of
 from kinema.services.encoding.pipeline import Pipeline, audio_name
 from kinema.services.encoding.protection.encryption import PROTECTED, Encryption
 from kinema.services.encoding.protection.keys import KeyStore
@@ -245,6 +246,7 @@ class Worker:
         digest = await self._source(work, run)
         source = await fetch(self._blobs, content_key("sources", digest), self._scratch / "source")
         pipeline = Pipeline(source, digest, self._ledger, self._blobs, self._tools, self._scratch, self._threads)
+        extras = Extras(source, digest, self._ledger, self._blobs, self._tools, self._scratch)
         run.step = "looking at the film"
         facts = await pipeline.facts()
         await self.jobs.step_finished(work.job_id, self._instance)
@@ -262,7 +264,14 @@ class Worker:
                 run.step = f"publishing {rung.name}"
                 await first_poster
                 tracks = await self._protected(
-                    work, digest, (*sorted(made, key=lambda track: track.height * track.width), *await sounds)
+                    work,
+                    digest,
+                    (
+                        *sorted(made, key=lambda track: track.height * track.width),
+                        *await sounds,
+                        *await extras.texts(facts),
+                        *await extras.thumbnails(facts, made[0]),
+                    ),
                 )
                 with self._records.step("publish"):
                     await self._publisher.publish(
@@ -271,6 +280,7 @@ class Worker:
                         facts.duration_seconds,
                         partial(pipeline.poster, facts),
                         complete=len(made) == len(rungs),
+                        chapters=chapters_of(facts),
                     )
                 run.published(rung)
                 await self.jobs.step_finished(work.job_id, self._instance, playable=True)

@@ -9,6 +9,7 @@ import msgspec
 from kinema.core.errors import BadInput, Unavailable
 from kinema.core.ids import content_digest
 from kinema.model.discovery import Instance
+from kinema.model.encoding import Track
 
 EDGE_BASE = "public_base"
 """Where an edge says how players reach it: ":8081" (this host, that port) or "https://cdn.example"."""
@@ -71,12 +72,12 @@ def media_base(edge: str, token: str, asset: str, version: int) -> str:
     return f"{edge}/m/{segment_of_path(token)}/{segment_of_path(asset)}/{version}/"
 
 
-def media_name(track: str) -> str:
-    """Return the last segment of a track's address. It ends in `.mp4`: FFmpeg's HLS reader, and with it mpv, insists on that."""
-    return f"{segment_of_path(track)}.mp4"
+def media_name(track: Track) -> str:
+    """Return the last segment of a track's address. It ends in `.mp4` and the like: FFmpeg's HLS reader, and with it mpv, insists on that."""
+    return segment_of_path(track.file_name)
 
 
-def media_address(edge: str, token: str, asset: str, version: int, track: str) -> str:
+def media_address(edge: str, token: str, asset: str, version: int, track: Track) -> str:
     """Return the address of a track's file on an edge."""
     return media_base(edge, token, asset, version) + media_name(track)
 

@@ -19,6 +19,7 @@ MEDIA_TYPE = "application/dash+xml"
 _PROFILE = "urn:mpeg:dash:profile:isoff-on-demand:2011"
 _CHANNELS = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011"
 _ROLE = "urn:mpeg:dash:role:2011"
+_TILES = "http://dashif.org/guidelines/thumbnail_tile"
 _PROTECTED = "urn:mpeg:dash:mp4protection:2011"
 _CLEAR_KEY = "urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e"
 _CENC = "urn:mpeg:cenc:2013"
@@ -36,7 +37,8 @@ def mpd(manifest: Manifest, device: Device, edges: Sequence[str], token: str, li
     chosen = select(manifest, device)
     seconds = max((track_seconds(track) for track in (*chosen.video, *chosen.audio)), default=0.0)
     groups: dict[Group, list[Track]] = {}
-    for track in (*chosen.video, *chosen.audio):
+    texts = tuple(track for track in chosen.texts if track.codec == "wvtt")
+    for track in (*chosen.video, *chosen.audio, *texts):
         groups.setdefault(_group(track), []).append(track)
     lines = [
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -58,12 +60,16 @@ def mpd(manifest: Manifest, device: Device, edges: Sequence[str], token: str, li
     for number, tracks in enumerate(groups.values()):
         lines += _adaptation_set(number, tracks, licence, main=tracks[0].kind not in main_given)
         main_given.add(tracks[0].kind)
+    if chosen.images:
+        lines += _image_set(len(groups), chosen.images)
     return "\n".join([*lines, "</Period>", "</MPD>", ""])
 
 
 def _group(track: Track) -> Group:
     if track.kind == "video":
         return ("video", codec_family(track), "", 0, track.key_id)
+    if track.kind == "text":
+        return ("text", track.name, "", 0, "")
     return ("audio", codec_family(track), f"{track.language}\n{label_of(track)}", track.channels, track.key_id)
 
 
@@ -72,7 +78,7 @@ def _adaptation_set(number: int, tracks: list[Track], licence: str, *, main: boo
     attributes = {
         "id": str(number),
         "contentType": first.kind,
-        "mimeType": f"{first.kind}/mp4",
+        "mimeType": first.media_type,
         "subsegmentAlignment": "true",
         "subsegmentStartsWithSAP": "1",
     }
@@ -91,7 +97,8 @@ def _adaptation_set(number: int, tracks: list[Track], licence: str, *, main: boo
     lines = [_open("AdaptationSet", **attributes)]
     if label := label_of(first):
         lines.append(f"<Label>{escape(label)}</Label>")
-    lines.append(_empty("Role", schemeIdUri=_ROLE, value="main" if main else "alternate"))
+    usual = "subtitle" if first.kind == "text" else "main" if main else "alternate"
+    lines += [_empty("Role", schemeIdUri=_ROLE, value=role) for role in first.roles or (usual,)]
     lines += _protection(first.key_id, licence)
     for track in tracks:
         lines += _representation(track)
@@ -117,18 +124,42 @@ def _representation(track: Track) -> list[str]:
         attributes |= {"width": str(track.width), "height": str(track.height)}
         if track.frame_rate:
             attributes["frameRate"] = track.frame_rate
-    else:
+    elif track.kind == "audio":
         attributes["audioSamplingRate"] = str(track.sample_rate)
     lines = [_open("Representation", **attributes)]
     if track.kind == "audio":
         lines.append(_empty("AudioChannelConfiguration", schemeIdUri=_CHANNELS, value=str(track.channels)))
     return [
         *lines,
-        f"<BaseURL>{escape(media_name(track.name))}</BaseURL>",
+        f"<BaseURL>{escape(media_name(track))}</BaseURL>",
         _open("SegmentBase", indexRange=_range(track.index), timescale=str(track.timescale)),
         _empty("Initialization", range=_range(track.init)),
         "</SegmentBase>",
         "</Representation>",
+    ]
+
+
+def _image_set(number: int, sheets: Sequence[Track]) -> list[str]:
+    """Return the sheets of small pictures as tiles (DASH-IF Interoperability Points 4.3, 6.2.6); they are numbered from 1."""
+    first = sheets[0]
+    tiles = first.tiles
+    assert tiles is not None  # `select` offers no others
+    each = tiles.columns * tiles.rows * tiles.seconds
+    name = first.file_name.replace("-1.", "-$Number$.")
+    representation = {
+        "id": "thumbnails",
+        "bandwidth": str(max(sheet.bandwidth for sheet in sheets)),
+        "width": str(tiles.width * tiles.columns),
+        "height": str(tiles.height * tiles.rows),
+    }
+    template = {"media": name, "duration": f"{each:g}", "timescale": "1", "startNumber": "1"}
+    return [
+        _open("AdaptationSet", id=str(number), contentType="image", mimeType=first.media_type),
+        _open("Representation", **representation),
+        _empty("EssentialProperty", schemeIdUri=_TILES, value=f"{tiles.columns}x{tiles.rows}"),
+        _empty("SegmentTemplate", **template),
+        "</Representation>",
+        "</AdaptationSet>",
     ]
 
 

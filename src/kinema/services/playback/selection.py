@@ -1,7 +1,7 @@
 """Which tracks of a manifest a device is offered. Pure.
 
 A device states the codecs it decodes and the height it can show. Codecs are a hard limit: a track in another codec is
-never offered. Height is a wish: when even the lowest rung is higher, that one is offered, since a film that is scaled
+never offered; subtitles and small pictures, which no decoder of the device's has to do with, always are. Height is a wish: when even the lowest rung is higher, that one is offered, since a film that is scaled
 down beats no film.
 """
 
@@ -13,10 +13,12 @@ from kinema.model.playback import Device
 
 
 class Selection(msgspec.Struct, frozen=True):
-    """The tracks that are offered: video from the lowest rung to the highest, audio in the manifest's order."""
+    """The tracks that are offered: video from the lowest rung to the highest, audio, subtitles and sheets in the manifest's order."""
 
     video: tuple[Track, ...]
     audio: tuple[Track, ...]
+    texts: tuple[Track, ...] = ()
+    images: tuple[Track, ...] = ()
 
 
 def codec_family(track: Track) -> str:
@@ -34,12 +36,16 @@ def select(manifest: Manifest, device: Device) -> Selection:
     audio = tuple(track for track in decodable if track.kind == "audio")
     lacks_video = not shown and any(track.kind == "video" for track in manifest.tracks)
     if lacks_video or not (shown or audio):
-        there = ", ".join(sorted({codec_family(track) for track in manifest.tracks}))
+        there = ", ".join(
+            sorted({codec_family(track) for track in manifest.tracks if track.kind in {"video", "audio"}})
+        )
         raise Unsupported(
             f"The title is stored as {there or 'nothing'} and the device asks for {', '.join(device.codecs)[:200] or 'any codec'}; "
             "ask with another list of codecs."
         )
-    return Selection(video=shown, audio=audio)
+    texts = tuple(track for track in manifest.tracks if track.kind == "text")
+    images = tuple(track for track in manifest.tracks if track.kind == "image" and track.tiles is not None)
+    return Selection(video=shown, audio=audio, texts=texts, images=images)
 
 
 def label_of(track: Track) -> str:

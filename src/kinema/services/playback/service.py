@@ -18,7 +18,7 @@ from kinema.core.media_token import MediaToken
 from kinema.model.catalog import Title
 from kinema.model.encoding import Manifest
 from kinema.model.playback import Device, IssuedLicences, Leases, ManifestAddresses, Play, PlayRequest
-from kinema.services.playback import dash, hls
+from kinema.services.playback import dash, hls, navigation
 from kinema.services.playback.addresses import Origin, edge_addresses, in_order, manifest_base
 from kinema.services.playback.calls import Calls, Directory
 from kinema.services.playback.manifests import Manifests
@@ -85,7 +85,7 @@ class Playback:
             expires_at=self._expiry(),
         )
         await self._repository.add(row)
-        return self._play(row, row.expires_at, origin)
+        return await self._play(row, row.expires_at, origin)
 
     async def renew(self, identity: Identity, play_id: str, origin: Origin) -> Play:
         """Give a play a new token for the version that it started with.
@@ -102,7 +102,7 @@ class Playback:
         await self._repository.extend(play_id, expires_at)
         if not await self._manifests.stored(row.asset, row.version):
             raise Gone("The version that this play began with is no longer stored; start a new play.")
-        return self._play(row, expires_at, origin)
+        return await self._play(row, expires_at, origin)
 
     async def text(
         self, token: str, asset: str, version: int, name: str, device: Device, origin: Origin
@@ -139,15 +139,33 @@ class Playback:
         if name == DASH_NAME:
             licence = manifest_base(origin, token, manifest.asset, manifest.version) + LICENCE_NAME
             return dash.mpd(manifest, device, edges, token, licence), dash.MEDIA_TYPE
+        if name in {navigation.CHAPTERS_VTT, hls.CHAPTERS_NAME} and manifest.chapters:
+            if name == hls.CHAPTERS_NAME:
+                return navigation.chapters_json(manifest.chapters), navigation.JSON_TYPE
+            return navigation.chapters_vtt(manifest.chapters), navigation.VTT_TYPE
+        sheets = select(manifest, device).images
+        if name == navigation.THUMBNAILS_VTT and sheets:
+            return navigation.thumbnails_vtt(manifest, sheets, edges[0], token), navigation.VTT_TYPE
+        if name == hls.IMAGES_NAME and sheets:
+            return hls.images(manifest, sheets, edges[0], token), hls.MEDIA_TYPE
+        return self._playlist(manifest, name, edges[0], token), hls.MEDIA_TYPE
+
+    def _playlist(self, manifest: Manifest, name: str, edge: str, token: str) -> str:
+        if name.endswith(hls.I_FRAMES):
+            rung = manifest.track(name.removesuffix(hls.I_FRAMES))
+            if rung is not None and rung.kind == "video":
+                return hls.i_frames(manifest, rung, edge, token)
         track = manifest.track(name.removesuffix(_PLAYLIST)) if name.endswith(_PLAYLIST) else None
-        if track is None:
+        if track is None or track.kind == "image":
             raise NotFound(f"There is no text {name[:60]!r} here; begin at {HLS_NAME} or {DASH_NAME}.")
-        return hls.media(manifest, track, edges[0], token), hls.MEDIA_TYPE
+        write = hls.subtitles if track.codec == "vtt" else hls.media
+        return write(manifest, track, edge, token)
 
     def _expiry(self) -> int:
         return int(self._clock.now()) + self._token_seconds
 
-    def _play(self, row: PlayRow, expires_at: int, origin: Origin) -> Play:
+    async def _play(self, row: PlayRow, expires_at: int, origin: Origin) -> Play:
+        manifest = await self._manifests.get(row.asset, row.version)
         token = media_token.seal(MediaToken(row.asset, row.account, expires_at, row.play_id), self._keys)
         base = manifest_base(origin, token, row.asset, row.version)
         query = _device_query(row.device)
@@ -158,6 +176,8 @@ class Playback:
             manifest=ManifestAddresses(hls=f"{base}{HLS_NAME}{query}", dash=f"{base}{DASH_NAME}{query}"),
             expires_at=datetime.fromtimestamp(expires_at, UTC).isoformat().replace("+00:00", "Z"),
             renew_after_seconds=self._token_seconds * 2 // 3,
+            chapters=manifest.chapters,
+            markers=manifest.markers,
         )
 
 

@@ -10,13 +10,20 @@ from typing import Protocol
 
 import msgspec
 
-from kinema.model.encoding import Segment, Track, TrackKind
+from kinema.model.encoding import Role, Segment, Track, TrackKind
 from kinema.services.encoding.inspection import AudioFacts
 from kinema.services.encoding.packaging.boxes import Layout, first_picture_end, head_size, parse
 from kinema.services.encoding.packaging.mp4 import BadTrack
 
 _HEAD_BYTES = 1 << 16
 _KINDS: dict[str, TrackKind] = {"vide": "video", "soun": "audio", "text": "text"}  # by the handler of the file
+
+_ROLES: dict[str, Role] = {  # by what ffmpeg says of a sound track
+    "dub": "dub",
+    "comment": "commentary",
+    "visual_impaired": "description",
+    "descriptions": "description",
+}
 
 
 class Rendition(Protocol):
@@ -64,7 +71,16 @@ async def audio_track(path: Path, audio: AudioFacts, name: str) -> Track:
         channels=layout.channels,
         language=audio.language,
         label=audio.label,
+        roles=tuple(dict.fromkeys(_ROLES[one] for one in audio.dispositions if one in _ROLES)),
     )
+
+
+async def text_track(path: Path, name: str, language: str, label: str) -> Track:
+    """Describe packaged subtitles. Raises BadTrack when the file is not what was asked for."""
+    layout, track = await asyncio.to_thread(_read, path, name)
+    if layout.handler != "text":
+        raise BadTrack(f"The subtitles {name} came out as {layout.handler}.")
+    return msgspec.structs.replace(track, language=language, label=label)
 
 
 async def encrypted_track(path: Path, clear: Track) -> Track:
