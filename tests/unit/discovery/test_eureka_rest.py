@@ -16,6 +16,7 @@ from kinema.core.keys import KeyRing
 from kinema.model.discovery import Registry, RegistryState
 from kinema.services.discovery import create_discovery
 from tests.support.services import as_, running
+from tests.support.virtual_time import settle
 from tests.unit.discovery.registrants import ours
 
 HERE = "http://127.0.0.1:8761"
@@ -297,8 +298,7 @@ async def test_a_lease_ends_by_the_clock(call):
     await call.register()
     for _ in range(200):
         call.clock.advance(0.5)
-        for _ in range(3):
-            await call("GET", "/healthz")
+        await settle()
     assert (await call("PUT", ID)).status_code == 404
     assert (await call.applications())["application"] == []
     (application,) = (await call.applications("/eureka/v2/apps/delta"))["application"]
@@ -521,6 +521,19 @@ async def test_without_a_token_the_registry_speaks_with_its_own_machine_alone(ca
         assert answer.status_code == 403
         assert "registry_token" in answer.json()["detail"]
     assert (await call("GET", "/healthz", base=ELSEWHERE)).status_code == 200
+
+
+async def test_a_page_in_a_browser_changes_nothing_though_its_name_points_here(call):
+    for method, path, body in (
+        ("POST", "/eureka/v2/apps/ORDERS", {"instance": instance()}),
+        ("PUT", ID, None),
+        ("DELETE", ID, None),
+        ("POST", "/eureka/v2/peerreplication/batch/", {"replicationList": []}),
+    ):
+        answer = await call(method, path, body, origin="http://rebound.example:8080", host="rebound.example:8080")
+        assert answer.status_code == 403, path
+    assert (await call("GET", ID)).status_code == 404
+    assert (await call("GET", "/eureka/v2/apps", host="registry")).status_code == 200
 
 
 async def test_with_a_token_whoever_has_it_may_ask_from_anywhere(tmp_path):

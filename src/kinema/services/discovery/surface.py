@@ -5,7 +5,8 @@ here are taken apart before they are decoded, so that an id may have anything in
 
 Who may ask: a caller on this machine, as the registry listens there. With `registry_token` set, whoever has it as
 the password of HTTP basic authentication (RFC 7617), which is how Eureka's clients send `http://user:password@host/eureka`;
-without it, nobody from elsewhere. What touches the region's own instances needs a sealed identity besides.
+without it, nobody from elsewhere, and no page in a browser, which says its Origin with all that changes something, even where it
+has its own name point to this machine (DNS rebinding). The Host may be any: Envoy sends its cluster's name. What touches the region's own instances needs a sealed identity besides.
 """
 
 import asyncio
@@ -136,6 +137,8 @@ class Access:
             raise Forbidden(
                 "Without a token the registry answers this contract on its own machine alone; set registry_token."
             )
+        elif b"origin" in request.headers:
+            raise Forbidden("A page in a browser may not change the registry; no client of this contract sends Origin.")
 
     def identity(self, request: Request) -> Identity | None:
         """Return the caller's sealed identity, if it brought one. Raises Unauthenticated when it is not valid."""
