@@ -191,3 +191,28 @@ class CatalogCollected(msgspec.Struct, frozen=True):
 
     snapshots: int
     artwork: int
+
+
+class PublishedTitle(msgspec.Struct, frozen=True):
+    """A title as a version of the catalogue has it, for what works on all of them.
+
+    `codecs` are the first parts of its rungs' RFC 6381 names ("avc1"), `pixels` those of a picture of all rungs together,
+    `bits_per_second` the mean of the rungs.
+    """
+
+    title_id: str
+    title: str
+    asset: str
+    manifest_version: int
+    duration_seconds: float
+    complete: bool
+    codecs: tuple[str, ...]
+    pixels: int
+    bits_per_second: float
+
+
+class PublishedTitles(msgspec.Struct, frozen=True):
+    """All titles of a version of the catalogue."""
+
+    catalog_version: int
+    titles: tuple[PublishedTitle, ...]

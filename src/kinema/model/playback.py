@@ -79,6 +79,20 @@ class IssuedLicences(msgspec.Struct, frozen=True):
     next_before: str | None = None
 
 
+class TitlePlays(msgspec.Struct, frozen=True):
+    """How often a title was played."""
+
+    title_id: str
+    plays: int
+
+
+class PlayCounts(msgspec.Struct, frozen=True):
+    """The plays of the last `days`, by title; titles that were not played are left out."""
+
+    days: float
+    titles: tuple[TitlePlays, ...]
+
+
 class Collected(msgspec.Struct, frozen=True):
     """How many things a garbage collection has deleted."""
 

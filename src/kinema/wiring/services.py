@@ -82,6 +82,7 @@ def _encoding(instance: str, parts: Parts) -> Litestar:
         clock=parts.clock,
         calls=parts.rpc,
         upload_limit_bytes=parts.settings.upload_limit_bytes,
+        properties=parts.properties.at("encoding", instance),
     )
 
 

@@ -6,9 +6,10 @@ import time
 from contextlib import asynccontextmanager
 
 from kinema.core.keys import KeyRing
-from kinema.model.catalog import AssetVersion, AssetVersions
+from kinema.model.catalog import AssetVersion, AssetVersions, Published, PublishedTitles, Title
 from kinema.model.encoding import decode_manifest, manifest_key
-from kinema.model.playback import Lease, Leases
+from kinema.model.playback import Lease, Leases, PlayCounts, TitlePlays
+from kinema.services.catalog.snapshot import published
 from kinema.services.encoding.app import create_encoding
 from kinema.services.encoding.jobs import Jobs
 from kinema.services.encoding.worker import run_worker
@@ -38,6 +39,7 @@ class Room:
         self.jobs = Jobs(self.sql, self.clock)
         self.announced = []
         self.leased = []
+        self.plays = {}
         self.app = self.make_app("encoding-1", limit)
 
     def make_app(self, instance, limit=1 << 30):
@@ -51,12 +53,32 @@ class Room:
             upload_limit_bytes=limit,
         )
 
-    async def call(self, service, method, path, *, type):  # noqa: A002 -- rpc's name for it
-        """Answer for catalog, which names what was announced last, and for playback."""
+    async def call(self, service, method, path, body=None, *, type):  # noqa: A002 -- rpc's name for it
+        """Answer for catalog, which has each announcement as a version and names what was announced last, and for playback."""
+        if path.endswith("/publication"):
+            await self.announce(path.split("/")[3], body)
+            return Published(path.split("/")[3], len(self.announced))
+        if path.startswith("/v1/internal/published"):
+            version = int(path.partition("version=")[2] or len(self.announced))
+            return PublishedTitles(
+                version,
+                tuple({title: published(self.title(title, said)) for title, said in self.announced[:version]}.values()),
+            )
+        if path == "/v1/internal/plays/counts":
+            return PlayCounts(1.0, tuple(TitlePlays(title, number) for title, number in self.plays.items()))
         if service == "catalog":
             latest = {title: AssetVersion(said.asset, said.manifest_version) for title, said in self.announced}
             return AssetVersions(tuple(latest.values()))
         return Leases(tuple(Lease(asset, version, 0) for asset, version in self.leased))
+
+    def title(self, title_id, said):
+        """Return a title as catalog would have it."""
+        facts = {
+            name: getattr(said, name) for name in ("asset", "manifest_version", "duration_seconds", "rungs", "complete")
+        }
+        written = {"synopsis": "", "year": None, "genres": (), "shelf": "New", "credits": ""}
+        shown = {"poster": "", "billboard": "", "published_at": "2025-01-01T00:00:00.000Z"}
+        return Title(title_id=title_id, title=said.title, **facts, **written, **shown)
 
     async def announce(self, title_id, publication):
         self.announced.append((title_id, publication))

@@ -26,6 +26,11 @@ export type SetOverride = Configuration["schemas"]["SetOverride"];
 export type LeaseState = Discovery["schemas"]["LeaseState"];
 export type RegistryState = Discovery["schemas"]["RegistryState"];
 
+export type Backfill = Encoding["schemas"]["Backfill"];
+export type Backfills = Encoding["schemas"]["Backfills"];
+export type EncodingReport = Encoding["schemas"]["EncodingReport"];
+export type RungReport = Encoding["schemas"]["RungReport"];
+export type ShotReport = Encoding["schemas"]["ShotReport"];
 export type Job = Encoding["schemas"]["Job"];
 export type JobChange = Encoding["schemas"]["JobChange"];
 export type JobPage = Encoding["schemas"]["JobPage"];

@@ -49,6 +49,11 @@ export const consolePages: readonly ConsolePageRow[] = [
     Page: lazy(async () => ({ default: (await import("./observe/ObjectivesPage")).ObjectivesPage })),
   },
   {
+    path: "encoding",
+    label: "Encoding",
+    Page: lazy(async () => ({ default: (await import("./encoding/EncodingPage")).EncodingPage })),
+  },
+  {
     path: "properties",
     label: "Properties",
     Page: lazy(async () => ({ default: (await import("./properties/PropertiesPage")).PropertiesPage })),

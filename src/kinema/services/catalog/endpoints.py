@@ -27,6 +27,7 @@ from kinema.model.catalog import (
     Pin,
     Publication,
     Published,
+    PublishedTitles,
     Recall,
     Title,
     TitleChange,
@@ -43,6 +44,7 @@ from kinema.services.catalog.collection import Collection
 from kinema.services.catalog.gallery import Gallery
 from kinema.services.catalog.reader import Reader
 from kinema.services.catalog.search import Position
+from kinema.services.catalog.snapshot import published
 
 _SEARCHED_AT_ONCE = 1000  # titles; searching more takes milliseconds and leaves the event loop
 _FOREVER = "private, max-age=31536000, immutable"
@@ -54,6 +56,7 @@ Cursor = Annotated[
 Limit = Annotated[int, QueryParameter(ge=1, le=100, description="How many titles a page has at most.")]
 Query = Annotated[str, QueryParameter(max_length=200, description="Words that must all be found in a title's texts.")]
 
+KeptVersionNumber = Annotated[int | None, QueryParameter(ge=1, le=2**53, description="A version that is kept.")]
 Reason = Annotated[str, QueryParameter(max_length=1000, description="Why, in words for the other operators.")]
 
 
@@ -229,6 +232,13 @@ async def list_assets(collection: Collection) -> AssetVersions:
     return AssetVersions(versions=await collection.assets())
 
 
+@get("/v1/internal/published", operation_id="listPublished", tags=["internal"], guards=[needs("service")])
+async def list_published(reader: Reader, version: KeptVersionNumber = None) -> PublishedTitles:
+    """All titles of a version of the catalogue (none: the one that is served), as what works on all of them needs them."""
+    shown = reader.snapshot if version is None else await reader.kept(version)
+    return PublishedTitles(catalog_version=shown.version, titles=tuple(published(title) for title in shown.titles))
+
+
 @post("/v1/gc", operation_id="collectCatalog", tags=["catalog"], guards=[needs("operator")], status_code=200)
 async def collect_catalog(collection: Collection) -> CatalogCollected:
     """Delete old snapshots and pictures that no title has."""
@@ -252,6 +262,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     list_versions,
     pin_catalog,
     list_assets,
+    list_published,
     collect_catalog,
 )
 

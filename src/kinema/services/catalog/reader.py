@@ -10,7 +10,7 @@ import msgspec
 
 from kinema.core import log
 from kinema.core.clock import Clock
-from kinema.core.errors import KinemaError, Unavailable
+from kinema.core.errors import KinemaError, NotFound, Unavailable
 from kinema.model.catalog import CatalogVersion
 from kinema.services.catalog import repository, snapshot
 from kinema.services.catalog.cycle import Cycle
@@ -48,6 +48,15 @@ class Reader:
         if self._snapshot is None:
             raise Unavailable("The catalogue has not been loaded yet; try again in a few seconds.")
         return self._snapshot
+
+    async def kept(self, version: int) -> Snapshot:
+        """Return a version that is kept, served or not. Raises NotFound."""
+        if self._snapshot is not None and self._snapshot.version == version:
+            return self._snapshot
+        try:
+            return await self._load(version)
+        except (NotFound, msgspec.DecodeError) as error:
+            raise NotFound(f"Version {version} of the catalogue is not kept; use one of those listed.") from error
 
     async def start(self) -> None:
         """Load the announced version and follow it from now on."""

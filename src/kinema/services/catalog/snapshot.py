@@ -10,7 +10,7 @@ from functools import cached_property
 import msgspec
 
 from kinema.core.errors import Conflict
-from kinema.model.catalog import Home, Title
+from kinema.model.catalog import Home, PublishedTitle, Title
 from kinema.services.catalog.home import arrange
 from kinema.services.catalog.search import words_of
 
@@ -48,6 +48,21 @@ EMPTY = Snapshot(SnapshotBody(version=0, created_at=0.0, titles=()))
 def newest_first(titles: list[Title]) -> tuple[Title, ...]:
     """Return the titles in the order in which they are served."""
     return tuple(sorted(titles, key=lambda title: (title.published_at, title.title_id), reverse=True))
+
+
+def published(title: Title) -> PublishedTitle:
+    """Sum a title up for what works on all of them."""
+    return PublishedTitle(
+        title_id=title.title_id,
+        title=title.title,
+        asset=title.asset,
+        manifest_version=title.manifest_version,
+        duration_seconds=title.duration_seconds,
+        complete=title.complete,
+        codecs=tuple(sorted({rung.codec.partition(".")[0] for rung in title.rungs})),
+        pixels=sum(rung.width * rung.height for rung in title.rungs),
+        bits_per_second=sum(rung.average_bandwidth for rung in title.rungs) / len(title.rungs),
+    )
 
 
 def validate(body: SnapshotBody) -> None:

@@ -15,6 +15,7 @@ MODULES = (
     "kinema.core.log_level",
     "kinema.rpc.tuning",
     "kinema.services.discovery.preservation",
+    "kinema.services.encoding.flow.codec_policy",
     "kinema.services.encoding.jobs",
     "kinema.services.encoding.protection.encryption",
     "kinema.services.gateway.limits",

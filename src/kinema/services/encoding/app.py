@@ -6,15 +6,20 @@ from litestar import Litestar
 
 from kinema.core.clock import Clock
 from kinema.core.keys import KeyRing
-from kinema.model.catalog import AssetVersion, AssetVersions
+from kinema.core.properties import Properties
+from kinema.model.catalog import AssetVersion, AssetVersions, Publication, Published
 from kinema.model.playback import Leases
 from kinema.rpc.idempotency import Idempotency
 from kinema.rpc.service import create_app
 from kinema.services.encoding.collection import Collection
 from kinema.services.encoding.endpoints import ROUTES
+from kinema.services.encoding.flow.backfills import BackfillStore
+from kinema.services.encoding.flow.reports import Reports
+from kinema.services.encoding.flow_endpoints import FLOW_ROUTES
 from kinema.services.encoding.jobs import Jobs
 from kinema.services.encoding.protection.endpoints import KEY_ROUTES
 from kinema.services.encoding.protection.keys import KeyStore
+from kinema.services.encoding.publisher import Publisher
 from kinema.services.encoding.tables import idempotency
 from kinema.services.encoding.upload_endpoints import UPLOAD_ROUTES
 from kinema.services.encoding.uploads import Uploads
@@ -26,7 +31,15 @@ T = TypeVar("T")
 class Calls(Protocol):
     """The part of rpc that encoding's API needs: one call to another service."""
 
-    async def call(self, service: str, method: str, path: str, *, type: type[T]) -> T:  # noqa: A002 -- rpc's name for it
+    async def call(
+        self,
+        service: str,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        type: type[T],  # noqa: A002 -- rpc's name for it
+    ) -> T:
         """Return the answer; a problem is raised as the matching core error."""
         ...
 
@@ -40,6 +53,7 @@ def create_encoding(
     clock: Clock,
     calls: Calls,
     upload_limit_bytes: int,
+    properties: Properties | None = None,
 ) -> Litestar:
     """Return the app of one encoding instance; it brings its tables up to date when it starts.
 
@@ -54,6 +68,11 @@ def create_encoding(
 
     key_store = KeyStore(sql, keys, clock)
 
+    async def announce(title_id: str, publication: Publication) -> None:
+        await calls.call("catalog", "PUT", f"/v1/titles/{title_id}/publication", publication, type=Published)
+
+    publisher = Publisher(sql, blobs, clock, announce)
+
     async def migrate() -> None:
         await sql.migrate("encoding")
         await key_store.reseal()
@@ -63,11 +82,13 @@ def create_encoding(
         instance=instance,
         keys=keys,
         clock=clock,
-        routes=[*ROUTES, *KEY_ROUTES, UPLOAD_ROUTES],
+        routes=[*ROUTES, *FLOW_ROUTES, *KEY_ROUTES, UPLOAD_ROUTES],
         provide={
             "uploads": Uploads(sql, blobs, clock, upload_limit_bytes),
             "job_store": Jobs(sql, clock),
             "collection": Collection(sql, blobs, clock, in_use),
+            "backfill_store": BackfillStore(sql, clock, calls, publisher, properties or Properties()),
+            "reports": Reports(sql),
             "blobs": blobs,
             "key_store": key_store,
             "cursor_keys": keys,

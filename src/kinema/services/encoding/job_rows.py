@@ -80,6 +80,8 @@ def new_row(title_id: str, upload_id: str, asset: str, title: str, clock: Clock)
         "pause": False,
         "cpu_seconds": 0.0,
         "codec": "",
+        "before_bytes": 0,
+        "saved_bytes": 0,
     }
 
 

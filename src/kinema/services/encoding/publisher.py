@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from kinema.core import log
 from kinema.core.clock import Clock
 from kinema.core.errors import BadInput, Conflict, Forbidden, Gone, KinemaError, NotFound, Unavailable
-from kinema.model.catalog import Publication, RungFact
-from kinema.model.encoding import Chapter, Manifest, Track, encode_manifest, manifest_key
+from kinema.model.catalog import Publication, PublishedTitle, RungFact
+from kinema.model.encoding import Chapter, Manifest, Track, decode_manifest, encode_manifest, manifest_key
 from kinema.services.encoding.job_rows import Work
 from kinema.services.encoding.protection.tiers import protection_of
 from kinema.services.encoding.tables import manifests
 from kinema.services.encoding.verification import verify_alignment
-from kinema.storage.content import content_key
+from kinema.storage.content import content_key, read_all
 from kinema.storage.ports import AlreadyExists, Blobs, Sql
 
 _logger = log.get_logger(__name__)
@@ -59,21 +59,29 @@ class Publisher:
         Raises Unavailable when catalog could not be told for ten minutes, and what catalog answers when it refuses.
         """
         verify_alignment(tracks)
-        poster = await cut_poster()
-        version, created_at, announced = await self._reserve(work, tracks, poster, complete=complete)
-        if announced:
-            return version
-        await self._require_media(tracks)
         manifest = Manifest(
             asset=work.asset,
-            version=version,
+            version=0,
             title_id=work.title_id,
             duration_seconds=seconds,
-            created_at=created_at,
+            created_at=0.0,
             tracks=tracks,
             chapters=chapters,
             protection=protection_of(tracks),
         )
+        return await self._publish(work, manifest, cut_poster, complete=complete, latest=False)
+
+    async def _publish(
+        self, work: Work, wanted: Manifest, cut_poster: CutPoster, *, complete: bool, latest: bool
+    ) -> int:
+        """Publish a manifest under the next version, or under the one that its tracks have; with `latest` only if it is the newest."""
+        tracks = wanted.tracks
+        poster = await cut_poster()
+        version, created_at, announced = await self._reserve(work, tracks, poster, complete=complete, latest=latest)
+        if announced:
+            return version
+        await self._require_media(tracks)
+        manifest = msgspec.structs.replace(wanted, version=version, created_at=created_at)
         try:
             await self._blobs.put(manifest_key(work.asset, version), encode_manifest(manifest))
         except AlreadyExists:
@@ -87,23 +95,47 @@ class Publisher:
             )
         return version
 
+    async def publish_again(self, title: PublishedTitle) -> int:
+        """Publish the tracks that a title had with this version as its next version, unless they are its newest; return the version.
+
+        Raises NotFound when that manifest is not stored any more, Unavailable when its media are not.
+        """
+        stored = await read_all(self._blobs, manifest_key(title.asset, title.manifest_version))
+        then = decode_manifest(stored)
+        work = Work("", title.title_id, "", title.asset, title.title, None, playable=True, seconds=0.0)
+        async with self._sql.read() as connection:
+            poster = await connection.scalar(
+                sa.select(manifests.c.poster)
+                .where(manifests.c.asset == title.asset, manifests.c.version <= title.manifest_version)
+                .order_by(manifests.c.version.desc())
+                .limit(1)
+            )
+
+        async def same_poster() -> str:
+            return poster or ""
+
+        return await self._publish(work, then, same_poster, complete=title.complete, latest=True)
+
     async def _reserve(
-        self, work: Work, tracks: tuple[Track, ...], poster: str, *, complete: bool
+        self, work: Work, tracks: tuple[Track, ...], poster: str, *, complete: bool, latest: bool
     ) -> tuple[int, float, bool]:
         digests = msgspec.json.encode([track.digest for track in tracks]).decode()
         mine = manifests.c.asset == work.asset
         async with self._sql.transaction() as connection:
+            newest = int(await connection.scalar(sa.select(sa.func.max(manifests.c.version)).where(mine)) or 0)
             found = (
                 await connection.execute(
                     sa.select(manifests.c.version, manifests.c.created_at, manifests.c.announced).where(
-                        mine, manifests.c.tracks == digests, manifests.c.complete == complete
+                        mine,
+                        manifests.c.tracks == digests,
+                        manifests.c.complete == complete,
+                        manifests.c.version >= (newest if latest else 0),
                     )
                 )
             ).first()
             if found is not None:
                 return found.version, found.created_at, found.announced
-            latest = await connection.scalar(sa.select(sa.func.max(manifests.c.version)).where(mine)) or 0
-            version, created_at = int(latest) + 1, self._clock.now()
+            version, created_at = newest + 1, self._clock.now()
             row = {
                 "asset": work.asset,
                 "version": version,

@@ -64,6 +64,8 @@ jobs = sa.Table(
     sa.Column("most_cpu_seconds", sa.Float, nullable=True),
     sa.Column("codec", sa.String(16), nullable=False),  # that a backfill adds; empty: the job makes a whole film
     sa.Column("backfill_id", sa.String(40), nullable=True),
+    sa.Column("before_bytes", sa.BigInteger, nullable=False),  # of a backfill: the rungs that the new ones stand for
+    sa.Column("saved_bytes", sa.BigInteger, nullable=False),  # of a backfill: what these need less at the same quality
     sa.Index("jobs_by_turn", "state", "priority", "playable", "popularity", "job_id"),
     sa.Index("jobs_by_backfill", "backfill_id"),
 )
@@ -102,6 +104,7 @@ backfills = sa.Table(
         "catalog_version", sa.Integer, nullable=False
     ),  # that was served before the first title of it was published
     sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("rolled_back", sa.Boolean, nullable=False),
 )
 
 reports = sa.Table(

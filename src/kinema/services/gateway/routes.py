@@ -62,6 +62,8 @@ ROUTES: tuple[Route, ...] = (
         seconds=120.0,
     ),
     Route(prefix="/v1/jobs", service="encoding", priority=Priority.BEST_EFFORT),
+    Route(prefix="/v1/reports", service="encoding", priority=Priority.BEST_EFFORT),
+    Route(prefix="/v1/backfills", service="encoding", seconds=300.0, priority=Priority.BEST_EFFORT),
     Route(prefix="/v1/gc", service="encoding", seconds=300.0, priority=Priority.BULK),
     Route(prefix="/v1/plays", service="playback", priority=Priority.CRITICAL),
     Route(

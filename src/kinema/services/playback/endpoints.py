@@ -11,7 +11,7 @@ from litestar.types import ControllerRouterHandler
 from kinema.core.errors import BadInput
 from kinema.core.identity import Identity
 from kinema.core.ids import check_id
-from kinema.model.playback import Collected, Device, IssuedLicences, Leases, Play, PlayRequest
+from kinema.model.playback import Collected, Device, IssuedLicences, Leases, Play, PlayCounts, PlayRequest
 from kinema.rpc.idempotency import Idempotency
 from kinema.rpc.service import AnyRequest, needs
 from kinema.services.playback.addresses import Origin, origin_of
@@ -144,6 +144,12 @@ async def list_leases(playback: Playback) -> Leases:
     return await playback.leases()
 
 
+@get("/v1/internal/plays/counts", operation_id="countPlays", tags=["internal"], guards=[needs("service")])
+async def count_plays(playback: Playback) -> PlayCounts:
+    """How often each title was played in the time that is remembered, about a day."""
+    return await playback.counts()
+
+
 @post("/v1/gc", operation_id="collectPlays", tags=["internal"], guards=[needs("operator")], status_code=200)
 async def collect_plays(playback: Playback) -> Collected:
     """Forget the plays that can no longer be renewed."""
@@ -158,6 +164,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     get_key,
     list_licences,
     list_leases,
+    count_plays,
     collect_plays,
 )
 

@@ -64,6 +64,13 @@ class PlayRepository:
             rows = (await connection.execute(query)).all()
         return tuple(Lease(asset=asset, version=version, expires_at=latest) for asset, version, latest in rows)
 
+    async def counts(self) -> tuple[float | None, list[tuple[str, int]]]:
+        """Return when the oldest known play was started (None: there is none) and the number of plays of each title."""
+        query = sa.select(plays.c.title_id, sa.func.count()).group_by(plays.c.title_id).order_by(plays.c.title_id)
+        async with self._sql.read() as connection:
+            oldest = await connection.scalar(sa.select(sa.func.min(plays.c.started_at)))
+            return oldest, [(title_id, number) for title_id, number in (await connection.execute(query)).all()]
+
     async def forget(self, before: float) -> int:
         """Delete the plays whose last token expired before this time; return how many there were."""
         async with self._sql.transaction() as connection:

@@ -17,7 +17,16 @@ from kinema.core.keys import KeyRing
 from kinema.core.media_token import MediaToken
 from kinema.model.catalog import Title
 from kinema.model.encoding import Manifest
-from kinema.model.playback import Device, IssuedLicences, Leases, ManifestAddresses, Play, PlayRequest
+from kinema.model.playback import (
+    Device,
+    IssuedLicences,
+    Leases,
+    ManifestAddresses,
+    Play,
+    PlayCounts,
+    PlayRequest,
+    TitlePlays,
+)
 from kinema.services.playback import dash, hls, navigation
 from kinema.services.playback.addresses import Origin, edge_addresses, in_order, manifest_base
 from kinema.services.playback.calls import Calls, Directory
@@ -126,6 +135,12 @@ class Playback:
         found = await self._repository.licences(asset, before, limit + 1)
         following = found[limit - 1].licence_id if len(found) > limit else None
         return IssuedLicences(licences=found[:limit], next_before=following)
+
+    async def counts(self) -> PlayCounts:
+        """Return how often each title was played in the time that is remembered."""
+        oldest, titles = await self._repository.counts()
+        days = max(self._clock.now() - oldest, 1.0) / 86400 if oldest is not None else 0.0
+        return PlayCounts(days=days, titles=tuple(TitlePlays(title_id, plays) for title_id, plays in titles))
 
     async def collect(self) -> int:
         """Forget the plays that can no longer be renewed, and licences of long ago; return how many plays there were."""
