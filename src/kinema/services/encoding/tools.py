@@ -10,6 +10,7 @@ import asyncio
 import errno
 import functools
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ INPUT_GUARDS = ("-protocol_whitelist", "file", "-format_whitelist", _DEMUXERS)
 DISK_FULL = "The disk ran full while encoding; free some space and retry the job."
 _KEPT_ERROR_BYTES = 64 << 10
 _LINE_LIMIT = 1 << 20
+_BENCH = re.compile(r"bench: utime=([0-9.]+)s stime=([0-9.]+)s")
 
 
 class ToolFailed(KinemaError):
@@ -78,6 +80,12 @@ def _version(program: str, option: str) -> str:
     except (OSError, subprocess.SubprocessError) as error:
         raise ToolFailed(f"{Path(program).name} does not run here ({error}); see `kinema doctor`.") from error
     return said.partition("\n")[0].partition(" Copyright")[0].strip()
+
+
+def cpu_seconds(said: str) -> float:
+    """Return the processor time that ffmpeg names at its end when it is run with `-benchmark` (and `-v info`); 0 when it does not."""
+    found = _BENCH.findall(said)
+    return sum(float(part) for part in found[-1]) if found else 0.0
 
 
 def untrusted(path: Path) -> list[str]:

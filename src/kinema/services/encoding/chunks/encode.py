@@ -9,7 +9,6 @@ Threads are pinned and part of the parameters, because with more than one the ra
 With one, the bytes are the same on every run.
 """
 
-import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from kinema.services.encoding.chunks.pictures import opened, picked
 from kinema.services.encoding.codecs.table import Encode, codec_named, decoding_seconds
 from kinema.services.encoding.execution.work import Context, Cost, WorkKind
 from kinema.services.encoding.inspection import Unusable, picture_filters, timing_filters
-from kinema.services.encoding.tools import ToolFailed, run
+from kinema.services.encoding.tools import ToolFailed, cpu_seconds, run
 from kinema.storage.content import content_key
 
 __all__ = ["ENCODE_CHUNK", "Encode", "Encoded", "command", "encode_chunk", "parts"]
@@ -30,7 +29,6 @@ __all__ = ["ENCODE_CHUNK", "Encode", "Encoded", "command", "encode_chunk", "part
 _ENCODE_SECONDS = 24 * 3600.0
 _SOURCE_PICTURES = 24  # of the source's size, in memory between decoder and scaler
 _PROGRAM_BYTES = 80 << 20
-_BENCH = re.compile(r"bench: utime=([0-9.]+)s stime=([0-9.]+)s")
 
 
 class Encoded(msgspec.Struct, frozen=True):
@@ -52,7 +50,7 @@ async def encode_chunk(context: Context, encode: Encode) -> Encoded:
     source = await context.film(encode.source)
     made = []
     output = context.fresh("mp4")
-    cpu_seconds = 0.0
+    seconds = 0.0
     try:
         for part in parts(encode):
             piece = context.fresh("mp4")
@@ -61,7 +59,7 @@ async def encode_chunk(context: Context, encode: Encode) -> Encoded:
                 said = (await run(command(context, source, part, piece), _ENCODE_SECONDS, keep_output=False)).stderr
             except ToolFailed as error:
                 raise _unreadable(error, part) from error
-            cpu_seconds += _cpu_seconds(said)
+            seconds += cpu_seconds(said)
         if len(made) == 1:
             made[0][0].replace(output)
         else:
@@ -72,7 +70,7 @@ async def encode_chunk(context: Context, encode: Encode) -> Encoded:
         rate = Fraction(encode.facts.frame_rate)
         sizes = [packet.size for packet in packets]
         drain = drain_of(sizes, rate, encode.peak_bits_per_second, encode.buffer_bits)
-        return Encoded(await context.keep(output), encode.frames, size, round(cpu_seconds, 3), gop_bytes, drain)
+        return Encoded(await context.keep(output), encode.frames, size, round(seconds, 3), gop_bytes, drain)
     finally:
         for piece, _ in made:
             piece.unlink(missing_ok=True)
@@ -150,11 +148,6 @@ def _gop_bytes(encode: Encode, packets: list[Packet]) -> tuple[int, ...]:
         )
     ends = [*keys[1:], len(packets)]
     return tuple(sum(packet.size for packet in packets[key:end]) for key, end in zip(keys, ends, strict=True))
-
-
-def _cpu_seconds(said: str) -> float:
-    found = _BENCH.findall(said)
-    return sum(float(part) for part in found[-1]) if found else 0.0
 
 
 def _cost(encode: Encode) -> Cost:

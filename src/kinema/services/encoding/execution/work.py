@@ -31,6 +31,7 @@ KINDS = {
     "join": "kinema.services.encoding.chunks.join:JOIN",
     "normalise": "kinema.services.encoding.chunks.mezzanine:NORMALISE",
     "detect": "kinema.services.encoding.shots.detection:DETECT",
+    "probe": "kinema.services.encoding.quality.probes:PROBE",
     "score": "kinema.services.encoding.quality.vmaf:SCORE",
 }
 """Where each kind of work is declared, by its name."""
