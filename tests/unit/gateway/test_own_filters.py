@@ -221,6 +221,23 @@ async def test_an_outbound_filter_may_wait_and_change_whole_and_streamed_answers
             await until(lambda: not region.rpc.balancer.in_flight)
 
 
+@pytest.mark.parametrize("raises", ["exit()", "raise asyncio.CancelledError", "raise ValueError"])
+async def test_an_outbound_filter_behind_one_that_waits_may_raise_anything(tmp_path, raises):
+    async with own_region(tmp_path) as region:
+        token = await ready(region)
+        folder = Folder(region, tmp_path)
+        waits = "async def apply(self, passage, answer): await asyncio.sleep(0.01)"
+        await folder.write("first.py", inbound(waits, kind="outbound", order=90))
+        await folder.write(
+            "second.py", inbound(f"def apply(self, passage, answer): {raises}", kind="outbound", order=91)
+        )
+        assert (await region.get("/v1/home", token)).status == 500
+        assert folder.status("second.py").failures == 1
+        (folder.path / "second.py").unlink()
+        await folder.look()
+        assert (await region.get("/v1/home", token)).body == b"home"
+
+
 async def test_an_endpoint_answers_by_itself_and_may_bring_its_own_route(tmp_path):
     async with own_region(tmp_path) as region:
         token = await ready(region)

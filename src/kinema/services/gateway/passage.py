@@ -22,7 +22,7 @@ from kinema.services.gateway.routes import Route
 from kinema.services.gateway.sessions import Session
 from kinema.services.gateway.status import StatusCategory, category_of_error
 from kinema.services.gateway.streaming import Streaming
-from kinema.services.gateway.waiting import RAISED, within
+from kinema.services.gateway.waiting import RAISED, called, within
 
 if TYPE_CHECKING:
     from kinema.services.gateway.relay import Relayed
@@ -284,8 +284,9 @@ class Passage:
         try:
             await within(waiting, *self._limit(apply))
             for at_work in steps:
-                if more := at_work(self, answer):
-                    await within(more, *self._limit(at_work))
+                seconds, name = self._limit(at_work)
+                if more := called(at_work, self, answer, name=name):
+                    await within(more, seconds, name)
             at_work = None
             self.exchange.on_disconnect = before
             if streaming is not None and answer.body is None:

@@ -1,7 +1,7 @@
 """Waiting for a filter that has to wait itself, up to its deadline."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from kinema.core.errors import DeadlineExceeded
@@ -12,6 +12,14 @@ RAISED = (Exception, asyncio.CancelledError, SystemExit)
 """What a filter may raise and what is then its request's answer: `exit()` and a cancelled wait of its own are no more than that."""
 
 _abandoned: set[asyncio.Future[Any]] = set()
+
+
+def called(apply: Callable[..., T], *given: object, name: str) -> T:
+    """Call a filter in a task, and raise RuntimeError in the place of what would end that: nobody has cancelled it."""
+    try:
+        return apply(*given)
+    except (asyncio.CancelledError, SystemExit) as error:
+        raise RuntimeError(f"The filter {name} ended with {error!r}.") from error
 
 
 async def within(waiting: Awaitable[T], seconds: float, name: str) -> T:
