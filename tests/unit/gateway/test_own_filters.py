@@ -342,6 +342,18 @@ async def test_what_is_new_is_tried_by_one_gateway_at_a_time(tmp_path):
         os.close(Quarantine(tmp_path).alone())
 
 
+async def test_looks_of_one_gateway_do_not_get_in_each_others_way(tmp_path):
+    async with own_region(tmp_path) as region:
+        token = await ready(region)
+        folder = Folder(region, tmp_path)
+        for word in ("one", "two", "three", "four", "five"):
+            (folder.path / "shout.py").write_text(HEADER_FILTER.replace("{word}", word))
+            looks = [asyncio.create_task(folder.look()) for _ in range(4)]
+            await looks[-1]
+            assert (await region.get("/v1/home", token)).headers.get(b"x-shout") == word.encode()
+            await asyncio.gather(*looks)
+
+
 async def test_a_gateway_that_starts_waits_for_the_one_that_tries(tmp_path):
     folder = tmp_path / "filters"
     folder.mkdir(mode=0o755)

@@ -48,6 +48,7 @@ class Reloading:
         self._clock = clock
         self._changed = changed
         self._own: OwnFilters | None = None
+        self._looking = asyncio.Lock()
         self._config_digest = b""
         self._config_problem = ""
         self._task: asyncio.Task[None] | None = None
@@ -73,11 +74,12 @@ class Reloading:
         await self._built_in.close()
 
     async def look(self, *, at_start: bool = False) -> None:
-        """Take up what has changed."""
-        configured = await self._look_at_config()
-        changed = self._own is not None and await self._own.look(at_start=at_start)
-        if configured or changed:
-            self._changed(self.filters())
+        """Take up what has changed. Whoever looks meanwhile looks after this."""
+        async with self._looking:
+            configured = await self._look_at_config()
+            changed = self._own is not None and await self._own.look(at_start=at_start)
+            if configured or changed:
+                self._changed(self.filters())
 
     def filters(self) -> Filters:
         """Return all filters as they are now."""
