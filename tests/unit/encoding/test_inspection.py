@@ -91,7 +91,7 @@ async def test_all_sound_tracks_with_languages_and_purposes(tmp_path):
     )  # fmt: skip
     facts = await facts_of(film)
     assert [(audio.language, audio.label) for audio in facts.audio] == [
-        ("eng", ""), ("fre", "Comment aire"), ("pt-br", ""), ("eng", "Track 2"), ("und", ""), ("und", "Track 2"), ("und", "Track 3"), ("und", "Track 4"),
+        ("eng", ""), ("fre", "Comment aire"), ("pt-br", ""), ("eng", "Audio description"), ("und", ""), ("und", "Track 2"), ("und", "Track 3"), ("und", "Track 4"),
     ]  # fmt: skip
     assert [audio.dispositions for audio in facts.audio[:4]] == [
         ("default",),

@@ -13,7 +13,8 @@ from kinema.services.encoding import tools as tools_module
 from kinema.services.encoding.inspection import Unusable
 from kinema.services.encoding.ladder import rungs_for
 from kinema.services.encoding.ledger import Ledger
-from kinema.services.encoding.pipeline import Pipeline, audio_name
+from kinema.services.encoding.pipeline import Pipeline
+from kinema.services.encoding.sound.renditions import STEREO_AAC
 from kinema.services.encoding.tools import ToolFailed, find_tools, run
 from kinema.services.encoding.verification import NotVerified, verify_alignment, verify_video
 from kinema.storage.content import content_key, digest_of_file
@@ -35,7 +36,7 @@ class Making:
         return [await self.pipeline.rung(self.facts, rung, lambda share: None) for rung in rungs]
 
     async def sounds(self):
-        return [await self.pipeline.sound(self.facts, audio, audio_name(audio, 0)) for audio in self.facts.audio]
+        return [await self.pipeline.sound(self.facts, audio, STEREO_AAC, "sound") for audio in self.facts.audio]
 
     def file(self, track):
         return self.room.blobs.local_path(content_key("media", track.digest))

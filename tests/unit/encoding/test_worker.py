@@ -45,6 +45,8 @@ async def test_an_upload_becomes_a_title_rung_by_rung(opened, clip):
         "video-360p",
         "video-480p",
         "audio-und-aac-128k",
+        "audio-und-opus-96k",
+        "thumbnails-1",
     ]
     for track in manifest.tracks:
         assert await room.blobs.size(content_key("media", track.digest)) == track.size

@@ -9,12 +9,10 @@ tracks that were encoded apart begin together and stay together.
 from fractions import Fraction
 from pathlib import Path
 
-from kinema.services.encoding.inspection import AudioFacts, Facts, still_filters, video_filters
+from kinema.services.encoding.inspection import Facts, still_filters, video_filters
 from kinema.services.encoding.ladder import Rung, gop_frames
 from kinema.services.encoding.tools import Tools, untrusted
 
-AUDIO_RATE = 48_000
-AUDIO_BITS_PER_SECOND = 128_000
 _QUIET = ("-hide_banner", "-nostdin", "-y", "-v", "error")
 _PROGRESS = ("-progress", "pipe:1", "-stats_period", "0.5", "-nostats")
 
@@ -37,18 +35,6 @@ def encode_video(tools: Tools, source: Path, facts: Facts, rung: Rung, threads: 
         "-maxrate", str(rung.peak_bits_per_second), "-bufsize", str(rung.buffer_bits),
         "-x264-params", parameters, "-threads", str(threads), "-f", "mp4", f"file:{output}",
         *_nowhere([audio.index for audio in facts.audio]),
-    ]  # fmt: skip
-
-
-def encode_audio(tools: Tools, source: Path, facts: Facts, audio: AudioFacts, output: Path) -> list[str]:
-    """Return the command that makes one stereo AAC-LC track; more channels are mixed down."""
-    return [
-        tools.ffmpeg, *_QUIET, *_PROGRESS, *untrusted(source),
-        "-map", f"0:{audio.index}", "-map_metadata", "-1", "-map_chapters", "-1", "-vn", "-sn", "-dn",
-        "-af", f"aresample={AUDIO_RATE}:async=1000:first_pts=0,apad", "-t", f"{facts.duration_seconds:.6f}",
-        "-c:a", "aac", "-b:a", str(AUDIO_BITS_PER_SECOND), "-ac", "2",
-        "-f", "mp4", f"file:{output}",
-        *_nowhere([facts.video_index, *(other.index for other in facts.audio if other != audio)]),
     ]  # fmt: skip
 
 

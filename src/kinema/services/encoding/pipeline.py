@@ -1,7 +1,7 @@
 """From a source file to verified tracks: the steps of encoding, each done once (see `ledger`).
 
     facts -> for each rung:  encode -> package -> verify
-          -> for each sound: encode -> package -> verify
+          -> for each sound: measure -> encode -> package -> verify
           -> poster
 
 Encoded files wait under `steps/`, packaged tracks lie under `media/` and pictures under `artwork/`, all named by digest.
@@ -25,6 +25,9 @@ from kinema.services.encoding.ledger import Ledger, Step
 from kinema.services.encoding.packaging.command import StreamKind, package
 from kinema.services.encoding.packaging.tracks import audio_track, video_track
 from kinema.services.encoding.poster import cut_poster
+from kinema.services.encoding.sound.loudness import FILM, Loudness, LoudnessTarget, gain_db
+from kinema.services.encoding.sound.renditions import SoundRendition
+from kinema.services.encoding.sound.work import encode_sound, measure_sound
 from kinema.services.encoding.tools import DISK_FULL, ToolFailed, Tools, run
 from kinema.services.encoding.verification import equal_gops, frame_counter, verify_audio, verify_video
 from kinema.storage.content import content_key, fetch, store
@@ -86,16 +89,22 @@ class Pipeline:
 
         return await self._ledger.once(self._step("rung", parameters), Track, make, _packaged)
 
-    async def sound(self, facts: Facts, audio: AudioFacts, name: str) -> Track:
-        """Return a sound's track, verified. Raises Unusable when it cannot be decoded."""
-        parameters = (name, audio, facts, commands.AUDIO_BITS_PER_SECOND)
+    async def sound(
+        self, facts: Facts, audio: AudioFacts, rendition: SoundRendition, name: str, target: LoudnessTarget = FILM
+    ) -> Track:
+        """Return a sound's track, brought to its loudness and verified. Raises Unusable when it cannot be decoded."""
+        parameters = (name, audio, facts, rendition, target)
 
         async def describe(path: Path) -> Track:
             return await audio_track(path, audio, name)
 
         async def make() -> Track:
+            loudness = await self._loudness(facts, audio)
             encoded = await self._ledger.once(
-                self._step("encode-audio", parameters), Encoded, lambda: self._encode_audio(facts, audio), _encoded
+                self._step("encode-audio", parameters),
+                Encoded,
+                lambda: self._encode_audio(facts, audio, rendition, gain_db(loudness, target)),
+                _encoded,
             )
             track = await self._package(encoded, "audio", name, describe)
             await verify_audio(await self._file("media", track.digest), track, facts.duration_seconds, self._tools)
@@ -155,17 +164,18 @@ class Pipeline:
         finally:
             output.unlink(missing_ok=True)
 
-    async def _encode_audio(self, facts: Facts, audio: AudioFacts) -> Encoded:
+    async def _loudness(self, facts: Facts, audio: AudioFacts) -> Loudness:
+        return await self._ledger.once(
+            self._step("measure-audio", (audio, facts)),
+            Loudness,
+            lambda: measure_sound(self._tools, self._source, facts, audio),
+        )
+
+    async def _encode_audio(self, facts: Facts, audio: AudioFacts, rendition: SoundRendition, gain: float) -> Encoded:
         output = self._fresh("mp4")
         try:
-            await run(
-                commands.encode_audio(self._tools, self._source, facts, audio, output),
-                _ENCODE_SECONDS,
-                keep_output=False,
-            )
+            await encode_sound(self._tools, self._source, facts, audio, rendition, gain, output)
             return Encoded(await store(self._blobs, "steps", output), 0)
-        except ToolFailed as error:
-            raise Unusable(f"The film's sound cannot be decoded ({audio.codec}); convert it to AAC.") from error
         finally:
             output.unlink(missing_ok=True)
 
@@ -193,12 +203,6 @@ class Pipeline:
 
     async def _file(self, prefix: str, digest: str) -> Path:
         return await fetch(self._blobs, content_key(prefix, digest), self._scratch / f"{prefix}-{digest}")
-
-
-def audio_name(audio: AudioFacts, before: int) -> str:
-    """Return a sound track's name; `before` counts the tracks of the same language that come earlier."""
-    kilobits = commands.AUDIO_BITS_PER_SECOND // 1000
-    return f"audio-{audio.language}{f'-{before + 1}' if before else ''}-aac-{kilobits}k"
 
 
 def _encoded(encoded: Encoded) -> tuple[str, ...]:

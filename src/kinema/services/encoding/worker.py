@@ -30,11 +30,12 @@ from kinema.services.encoding.ladder import Rung, rungs_for
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.observing import SERVICE, StepRecords
 from kinema.services.encoding.packaging.extras import Extras, chapters_of
-from kinema.services.encoding.pipeline import Pipeline, audio_name
+from kinema.services.encoding.pipeline import Pipeline
 from kinema.services.encoding.protection.encryption import PROTECTED, Encryption
 from kinema.services.encoding.protection.keys import KeyStore
 from kinema.services.encoding.publisher import Announce, Publisher
 from kinema.services.encoding.scratch import Scratch
+from kinema.services.encoding.sound.renditions import renditions, track_name
 from kinema.services.encoding.sources import assemble, drop_parts
 from kinema.services.encoding.tools import DISK_FULL, Tools, find_tools
 from kinema.services.encoding.verification import NotVerified
@@ -253,7 +254,8 @@ class Worker:
         rungs = rungs_for(facts.width, facts.height, Fraction(facts.frame_rate))
         run.estimate = Estimate(facts, rungs)
         first_poster = asyncio.create_task(pipeline.poster(facts))
-        sounds = asyncio.create_task(_sounds(pipeline, facts))
+        # The other renditions of the sound come with the second rung: they shall not delay the first play.
+        sounds = asyncio.create_task(_sounds(pipeline, facts, whole=len(rungs) == 1))
         try:
             made: list[Track] = []
             for rung in rungs:
@@ -282,6 +284,8 @@ class Worker:
                         complete=len(made) == len(rungs),
                         chapters=chapters_of(facts),
                     )
+                if len(made) == 1 < len(rungs):
+                    sounds = asyncio.create_task(_sounds(pipeline, facts, whole=True))
                 run.published(rung)
                 await self.jobs.step_finished(work.job_id, self._instance, playable=True)
         finally:
@@ -382,12 +386,14 @@ def _children_cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-async def _sounds(pipeline: Pipeline, facts: Facts) -> tuple[Track, ...]:
+async def _sounds(pipeline: Pipeline, facts: Facts, *, whole: bool) -> tuple[Track, ...]:
+    """Return the sound tracks; without `whole` only the rendition of each sound that everything plays."""
     tracks: list[Track] = []
     languages: list[str] = []
     for audio in facts.audio:
-        name = audio_name(audio, languages.count(audio.language))
-        tracks.append(await pipeline.sound(facts, audio, name))
+        for rendition in renditions(audio)[: None if whole else 1]:
+            name = track_name(audio, rendition, languages.count(audio.language))
+            tracks.append(await pipeline.sound(facts, audio, rendition, name))
         languages.append(audio.language)
     return tuple(tracks)
 

@@ -33,6 +33,8 @@ KINDS = {
     "detect": "kinema.services.encoding.shots.detection:DETECT",
     "probe": "kinema.services.encoding.quality.probes:PROBE",
     "score": "kinema.services.encoding.quality.vmaf:SCORE",
+    "measure-sound": "kinema.services.encoding.sound.work:MEASURE_SOUND",
+    "encode-sound": "kinema.services.encoding.sound.work:ENCODE_SOUND",
 }
 """Where each kind of work is declared, by its name."""
 

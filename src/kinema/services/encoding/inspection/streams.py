@@ -26,23 +26,32 @@ _PURPOSES = (
     "default", "dub", "original", "comment", "lyrics", "karaoke", "forced", "hearing_impaired", "visual_impaired", "clean_effects",
     "captions", "descriptions",
 )  # fmt: skip
+_NAMES = (
+    ("comment", "Commentary"),
+    ("visual_impaired", "Audio description"),
+    ("descriptions", "Audio description"),
+    ("hearing_impaired", "Clear dialogue"),
+    ("karaoke", "Karaoke"),
+)
 
 Stream = Mapping[str, Any]
 
 
 def audio_of(streams: Sequence[Stream], start: float) -> tuple[tuple[AudioFacts, ...], int]:
-    """Return the sound tracks to keep, and how many are left out. `start` is the container's time at the film's start."""
+    """Return the sound tracks to keep, those marked as default first, and how many are left out. `start` is the container's time at the film's start."""
     all_audio = [stream for stream in streams if stream.get("codec_type") == "audio"]
     usable = [
         stream
         for stream in all_audio
         if stream.get("codec_name", "unknown") not in _UNDECODED and int(stream.get("channels") or 0) > 0
     ]
+    usable.sort(key=lambda stream: "default" not in _dispositions(stream))
     seen: Counter[str] = Counter()
     found: list[AudioFacts] = []
     for stream in usable[:MOST_AUDIO]:
         language = _language(stream)
         seen[language] += 1
+        purpose = next((name for kind, name in _NAMES if kind in _dispositions(stream)), "")
         found.append(
             AudioFacts(
                 index=int(stream["index"]),
@@ -51,7 +60,7 @@ def audio_of(streams: Sequence[Stream], start: float) -> tuple[tuple[AudioFacts,
                 sample_rate=int(stream.get("sample_rate") or 0),
                 language=language,
                 # Equal languages are told apart by a number.
-                label=_label(stream) or (f"Track {seen[language]}" if seen[language] > 1 else ""),
+                label=_label(stream) or purpose or (f"Track {seen[language]}" if seen[language] > 1 else ""),
                 layout=str(stream.get("channel_layout", "")),
                 dispositions=_dispositions(stream),
                 start_seconds=round((seconds(stream.get("start_time")) or start) - start, 6),
