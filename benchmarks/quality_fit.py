@@ -35,12 +35,15 @@ from kinema.storage.content import store
 
 Array = npt.NDArray[np.float64]
 LEAST, MOST = 60.0, 95.0
-EFFORTS = {
-    "title 15 %": Effort(),
-    "title 25 %": Effort(share=0.25),
-    "title 50 %": Effort(share=0.5),
-    "title 25 %, 1 s": Effort(share=0.25, excerpt_seconds=1.0),
-    "title 25 %, 4 s": Effort(share=0.25, excerpt_seconds=4.0),
+TITLE = {
+    "title 10 %, 2 s": Effort(share=0.1, excerpt_seconds=2.0),
+    "title 10 %, 1 s": Effort(share=0.1, excerpt_seconds=1.0),
+    "title 20 %, 2 s": Effort(share=0.2, excerpt_seconds=2.0),
+    "title 20 %, 1 s": Effort(share=0.2, excerpt_seconds=1.0),
+}
+SHOTS = {
+    "each shot, 2 s": Effort(excerpt_seconds=2.0),
+    "each shot, 1 s": Effort(excerpt_seconds=1.0),
 }
 
 
@@ -166,7 +169,7 @@ async def measure(path: Path, options: argparse.Namespace, context: Context) -> 
     shots = timeline(scenes.cuts, scenes.frames, Fraction(facts.frame_rate))
     codec = codec_named(options.codec)
     boxes = sizes(facts)
-    crfs = np.linspace(*codec.crfs, 9).round()
+    crfs = sorted({*np.linspace(*codec.crfs, 9).round(), *codec.probe_crfs})
     every = tuple(
         Trial(options.codec, options.preset, width, height, float(crf)) for width, height in boxes for crf in crfs
     )
@@ -177,11 +180,24 @@ async def measure(path: Path, options: argparse.Namespace, context: Context) -> 
         return tuple([await probe(context, Probe(source, facts, each, tried, Model.HD)) for each in excerpts])
 
     brute = await all_of(whole, every)
-    plans = {"three CRFs, whole": await all_of(whole, few)}
-    for name, effort in EFFORTS.items():
+    plans = {}
+    for name, effort in TITLE.items():
         plans[name] = await all_of(list(title_plan(shots, effort)), few)
-    plans["each shot"] = await all_of([each for shot in shot_plan(shots, Effort()) for each in shot], few)
+    for name, effort in SHOTS.items():
+        plans[name] = await all_of([each for shot in shot_plan(shots, effort) for each in shot], few)
     return Kept(shots, brute, plans)
+
+
+def three(brute: tuple[Probed, ...], crfs: tuple[int, ...]) -> tuple[Probed, ...]:
+    """Return of brute force what ours would have measured."""
+    return tuple(
+        msgspec.structs.replace(
+            each,
+            measured=(found := tuple(one for one in each.measured if one.trial.crf in crfs)),
+            cpu_seconds=each.cpu_seconds * len(found) / len(each.measured),
+        )
+        for each in brute
+    )
 
 
 def once(brute: tuple[Probed, ...]) -> float:
@@ -212,7 +228,10 @@ async def main() -> None:
                 if file:
                     file.write_bytes(msgspec.json.encode(kept))
             truth = Truth(kept.brute)
-            for name, probed in kept.plans.items():
+            for name, probed in {
+                "three CRFs, whole": three(kept.brute, codec_named(options.codec).probe_crfs),
+                **kept.plans,
+            }.items():
                 row = compare(probed, truth)
                 row["cpu"] = sum(each.cpu_seconds for each in probed) / once(kept.brute)
                 rows.setdefault(name, []).append(row)

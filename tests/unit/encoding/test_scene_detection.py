@@ -3,12 +3,14 @@
 from fractions import Fraction
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinema.services.encoding.chunks.pictures import opened, picked
 from kinema.services.encoding.execution.work import Context, kind_named
-from kinema.services.encoding.inspection import inspect
+from kinema.services.encoding.inspection import Unusable, inspect, timing_filters
 from kinema.services.encoding.shots.detection import DETECT, Scenes, Search, detect, find_cuts
 from kinema.services.encoding.tools import find_tools
 from kinema.storage.content import store
@@ -127,6 +129,35 @@ async def test_a_film_of_one_picture_has_no_cut(context, tmp_path):
     path = tmp_path / "one.mp4"
     ffmpeg("-f", "lavfi", "-i", "testsrc2=s=64x64:r=25:d=0.04", "-c:v", "libx264", "-pix_fmt", "yuv420p", str(path))
     assert await detect(context, await search_of(context, path)) == Scenes(1, ())
+
+
+async def test_cuts_are_counted_as_the_encoder_counts_pictures(context, trailer, tmp_path):
+    late = tmp_path / "late.mov"
+    shift = ("-filter_complex", "[0:v]setpts=PTS+0.5/TB[v];sine=d=6[a]", "-map", "[v]", "-map", "[a]")
+    ffmpeg("-i", str(trailer), *shift, "-c:v", "libx264", "-preset", "ultrafast", "-fps_mode", "passthrough", str(late))
+    search = await search_of(context, late)
+    scenes = await detect(context, search)
+    film = await context.film(search.source)
+    for cut in scenes.cuts:
+        pictures = tmp_path / "cut.gray"
+        filters = [
+            *timing_filters(search.facts),
+            *picked(search.facts, cut - 1, 2),
+            "scale=16:9:flags=area,format=gray",
+        ]
+        options = [*opened(film, search.facts, cut - 1, 1), "-an", "-vf", ",".join(filters), "-fps_mode", "passthrough"]
+        ffmpeg(*options, "-f", "rawvideo", str(pictures))
+        before, after = pictures.read_bytes()[:POINTS], pictures.read_bytes()[POINTS:]
+        assert len(after) == POINTS
+        assert sum(abs(a - b) for a, b in zip(before, after, strict=True)) > 10 * POINTS
+    assert len(scenes.cuts) == 2
+
+
+async def test_a_film_of_which_much_is_missing_is_refused(context, trailer):
+    search = await search_of(context, trailer)
+    longer = msgspec.structs.replace(search.facts, duration_seconds=20.0)
+    with pytest.raises(Unusable, match=r"Only 5.5 s of the film's 20.0 s can be decoded"):
+        await detect(context, msgspec.structs.replace(search, facts=longer))
 
 
 def test_films_can_be_searched_anywhere():

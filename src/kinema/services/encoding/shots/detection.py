@@ -24,10 +24,11 @@ from pathlib import Path
 
 import msgspec
 
+from kinema.services.encoding.chunks.pictures import opened
 from kinema.services.encoding.codecs.table import decoding_seconds
 from kinema.services.encoding.execution.work import Context, Cost, WorkKind
 from kinema.services.encoding.inspection import Facts, Unusable, video_filters
-from kinema.services.encoding.tools import Tools, run, untrusted
+from kinema.services.encoding.tools import Tools, run
 
 THUMB_WIDTH, THUMB_HEIGHT = 16, 9
 _THUMB = THUMB_WIDTH * THUMB_HEIGHT
@@ -39,6 +40,7 @@ _SAME = 0.6  # of the jump at a candidate: pictures that are nearer show the sam
 _AROUND_SECONDS = Fraction(1, 2)
 _FLASH_SECONDS = Fraction(1, 3)
 _DETECT_SECONDS = 24 * 3600.0
+_LEAST_SHARE = 0.9  # of the film's pictures that must be decodable
 _PROGRAM_BYTES = 80 << 20
 _PICTURES_HELD = 24  # of the source's size, in memory between decoder and scaler
 
@@ -102,17 +104,20 @@ def proxy(tools: Tools, source: Path, facts: Facts, thumbs: Path) -> list[str]:
     """Return the command that writes each picture's change to standard output and its grey copy to `thumbs`."""
     height = max(2, round(_PROXY_WIDTH * facts.height / facts.width / 2) * 2)
     graph = (
-        f"[0:{facts.video_index}]{video_filters(facts, _PROXY_WIDTH, height)},split[a][b];"
+        f"[0:{facts.video_index}]{video_filters(facts, _PROXY_WIDTH, height)},trim=end_frame={_expected(facts)},split[a][b];"
         "[a]scdet=threshold=100,metadata=print:key=lavfi.scd.mafd:file=-[changes];"
         f"[b]scale={THUMB_WIDTH}:{THUMB_HEIGHT}:flags=area,format=gray[thumbs]"
     )
-    seconds = f"{facts.duration_seconds:.6f}"
     return [
-        tools.ffmpeg, "-hide_banner", "-nostdin", "-y", "-v", "error", "-threads", "1", *untrusted(source),
-        "-filter_complex_threads", "1", "-filter_complex", graph,
-        "-map", "[changes]", "-t", seconds, "-f", "null", "-",
-        "-map", "[thumbs]", "-t", seconds, "-f", "rawvideo", f"file:{thumbs}",
+        tools.ffmpeg, "-hide_banner", "-nostdin", "-y", "-v", "error", "-filter_complex_threads", "1",
+        *opened(source, facts, 0, 1), "-filter_complex", graph,
+        "-map", "[changes]", "-fps_mode", "passthrough", "-f", "null", "-",
+        "-map", "[thumbs]", "-fps_mode", "passthrough", "-f", "rawvideo", f"file:{thumbs}",
     ]  # fmt: skip
+
+
+def _expected(facts: Facts) -> int:
+    return max(1, round(facts.duration_seconds * Fraction(facts.frame_rate)))
 
 
 class Search(msgspec.Struct, frozen=True):
@@ -123,7 +128,7 @@ class Search(msgspec.Struct, frozen=True):
 
 
 async def detect(context: Context, search: Search) -> Scenes:
-    """Return where a film is cut, with one thread. Raises Unusable when no picture can be decoded."""
+    """Return where a film is cut, with one thread. Raises Unusable when a tenth of its pictures or more cannot be decoded."""
     source = await context.film(search.source)
     thumbs = context.fresh("thumbs")
     changes: list[float] = []
@@ -137,6 +142,12 @@ async def detect(context: Context, search: Search) -> Scenes:
         await run(proxy(context.tools, source, search.facts, thumbs), _DETECT_SECONDS, take, keep_output=False)
         if not changes:
             raise Unusable("None of the film's pictures can be decoded; convert it to MP4 with H.264.")
+        if len(changes) < _expected(search.facts) * _LEAST_SHARE - 2:
+            seconds = float(len(changes) / Fraction(search.facts.frame_rate))
+            raise Unusable(
+                f"Only {seconds:.1f} s of the film's {search.facts.duration_seconds:.1f} s can be decoded; "
+                "the file is damaged or cut short, send the whole file again."
+            )
         cuts = await asyncio.to_thread(_search, changes, thumbs, Fraction(search.facts.frame_rate))
     finally:
         thumbs.unlink(missing_ok=True)
