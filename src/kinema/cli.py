@@ -6,6 +6,7 @@ import sys
 from cyclopts import App, CycloptsError
 
 from kinema import __version__
+from kinema.commands.encode_film import encode_film
 from kinema.core.errors import KinemaError
 
 app = App(
@@ -16,7 +17,10 @@ app = App(
 )
 catalog = App(name="catalog", help="The published catalogue.")
 observe = App(name="observe", help="What Prometheus and Grafana need to watch a region.")
-encode = App(name="encode", help="Encoding: roll codecs out.")
+encode = App(
+    name="encode", help="Encode a film in a directory, without a region; or roll a codec out over a region's titles."
+)
+encode.default(encode_film)
 keys = App(name="keys", help="The keys that sign tokens.")
 properties = App(name="property", help="What can be changed while a region runs.")
 

@@ -24,7 +24,9 @@ def commands(parent=app, path=("kinema",)):
             continue
         child = parent[name]
         below = list(commands(child, (*path, name)))
-        yield from below or [" ".join((*path, name))]
+        yield from below
+        if child.default_command is not None or not below:
+            yield " ".join((*path, name))
 
 
 def test_every_setting_has_a_heading():

@@ -23,7 +23,7 @@ from kinema.services.encoding.inspection import AudioFacts, Facts, Unusable, ins
 from kinema.services.encoding.ladder import Rung, gop_frames
 from kinema.services.encoding.ledger import Ledger, Step
 from kinema.services.encoding.packaging.command import StreamKind, package
-from kinema.services.encoding.packaging.tracks import audio_track, video_track
+from kinema.services.encoding.packaging.tracks import Rendition, audio_track, video_track, with_quality
 from kinema.services.encoding.poster import cut_poster
 from kinema.services.encoding.sound.loudness import FILM, Loudness, LoudnessTarget, gain_db
 from kinema.services.encoding.sound.renditions import SoundRendition
@@ -88,6 +88,25 @@ class Pipeline:
             return track
 
         return await self._ledger.once(self._step("rung", parameters), Track, make, _packaged)
+
+    async def packaged(
+        self, encoded: str, rung: Rendition, frame_rate: str, gops: tuple[int, ...], scores: tuple[float, ...] = ()
+    ) -> Track:
+        """Return the track of a rung that was encoded (its digest among the steps), packaged and verified.
+
+        `gops` are the pictures of each GOP, `scores` their mean VMAFs. Raises NotVerified when the rung is not fit to be seen.
+        """
+
+        async def describe(path: Path) -> Track:
+            return await video_track(path, rung, frame_rate)
+
+        async def make() -> Track:
+            track = await self._package(Encoded(encoded, sum(gops)), "video", rung.name, describe)
+            await verify_video(await self._file("media", track.digest), track, gops, self._tools)
+            return with_quality(track, scores) if scores else track
+
+        step = self._step("packaged", (encoded, rung.name, gops, scores))
+        return await self._ledger.once(step, Track, make, _packaged)
 
     async def sound(
         self, facts: Facts, audio: AudioFacts, rendition: SoundRendition, name: str, target: LoudnessTarget = FILM

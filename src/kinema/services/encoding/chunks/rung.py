@@ -9,7 +9,6 @@ Most seams hold at once, because a cut needs no more bits than the buffer holds.
 waited for again.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -19,6 +18,7 @@ from kinema.services.encoding.chunks.encode import ENCODE_CHUNK, Encode, Encoded
 from kinema.services.encoding.chunks.join import JOIN, Join, Piece
 from kinema.services.encoding.codecs.table import codec_named
 from kinema.services.encoding.execution.steps import Steps
+from kinema.services.encoding.execution.together import together
 from kinema.services.encoding.inspection import Facts
 from kinema.services.encoding.shots.timeline import Timeline
 
@@ -52,10 +52,18 @@ class Quality(msgspec.Struct, frozen=True):
     hdr: bool = False
 
 
+class RungChunk(msgspec.Struct, frozen=True):
+    """A chunk of a rung: its file under `steps/` by digest, its first picture in the film, its pictures."""
+
+    digest: str
+    start: int
+    frames: int
+
+
 class Joined(msgspec.Struct, frozen=True):
     """A rung's pictures in one file under `steps/`: digest, pictures, bytes, processor time of its chunks, bytes of each GOP.
 
-    `overdrawn` counts the chunks that would empty a decoder's buffer although all was tried.
+    `chunks` are what it was joined of. `overdrawn` counts the chunks that would empty a decoder's buffer although all was tried.
     """
 
     digest: str
@@ -63,6 +71,7 @@ class Joined(msgspec.Struct, frozen=True):
     size: int
     cpu_seconds: float
     gop_bytes: tuple[int, ...]
+    chunks: tuple[RungChunk, ...]
     overdrawn: int
 
 
@@ -74,9 +83,8 @@ def encodes_of(film: Film, quality: Quality) -> tuple[Encode, ...]:
 async def encode_rung(steps: Steps, film: Film, quality: Quality, priority: int = 0) -> Joined:
     """Encode a rung and join it. Raises what the work raises; the chunks that were finished are found the next time."""
     encodes = encodes_of(film, quality)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(steps.do(ENCODE_CHUNK, encode, priority)) for encode in encodes]
-    made, overdrawn = await _mended(steps, encodes, [task.result() for task in tasks], priority)
+    first = await together(steps.do(ENCODE_CHUNK, encode, priority) for encode in encodes)
+    made, overdrawn = await _mended(steps, encodes, first, priority)
     pieces = tuple(Piece(encoded.digest, encoded.frames) for encoded in made)
     joined = await steps.do(JOIN, Join(pieces, film.facts.frame_rate), priority)
     return Joined(
@@ -85,6 +93,10 @@ async def encode_rung(steps: Steps, film: Film, quality: Quality, priority: int 
         size=joined.size,
         cpu_seconds=round(sum(encoded.cpu_seconds for encoded in made), 3),
         gop_bytes=tuple(size for encoded in made for size in encoded.gop_bytes),
+        chunks=tuple(
+            RungChunk(encoded.digest, encode.start, encode.frames)
+            for encode, encoded in zip(encodes, made, strict=True)
+        ),
         overdrawn=overdrawn,
     )
 

@@ -84,3 +84,8 @@ class LocalPool:
 
     async def close(self) -> None:
         """Nothing is held that outlives the calls."""
+
+
+async def open_local(_address: str, context: Context, machine: Machine | None) -> LocalPool:
+    """Return a pool of this machine."""
+    return LocalPool(context, machine)
