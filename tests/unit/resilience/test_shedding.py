@@ -73,6 +73,33 @@ def test_one_long_wait_proves_nothing():
         assert codel.excess(now + 0.2) == 0.0
 
 
+def test_three_long_waits_prove_nothing_and_a_fourth_does():
+    codel = CoDel()
+    for now in (0.0, 0.15, 0.3):
+        codel.waited(now, 1.0)
+        assert codel.excess(now) == codel.excess(now + 0.1) == 0.0
+    codel.waited(0.45, 1.0)
+    codel.waited(0.6, 1.0)  # the first of the next interval
+    assert codel.excess(0.6) == pytest.approx(49.0)
+    assert codel.excess(0.6, 0.1) == pytest.approx(4.0)  # his own wait is of now
+
+
+def test_where_turns_are_long_a_silence_in_which_somebody_waited_is_no_end_of_the_queue():
+    codel = CoDel()
+    for number in range(5):
+        codel.waited(number * 1.0, 0.9)
+    assert codel.standing(4.0) == pytest.approx(0.9)
+    codel.waited(5.0, 0.3)  # nobody had waited for 0.7 s
+    assert codel.standing(5.0) == 0.0
+
+
+def test_a_queue_of_known_work_stands_before_two_intervals_have_shown_it():
+    codel = CoDel()
+    assert codel.excess(0.0, 0.4, 0.4) == 0.0
+    assert codel.excess(0.0, 0.5, 0.45) == pytest.approx(24.0)
+    assert codel.excess(0.0, 0.5, 0.05) == 0.0  # a wait of the past may be a pause
+
+
 @given(st.lists(st.tuples(st.sampled_from(Priority), st.floats(0.0, 2.0)), max_size=200))
 def test_what_is_under_way_is_counted_exactly(steps):
     shedder = LoadShedder(ManualClock(), random=Random(1))
