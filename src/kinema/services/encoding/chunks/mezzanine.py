@@ -81,6 +81,8 @@ def plain(facts: Facts, frames: int) -> Facts:
         flagged_interlaced=False,
         untimed=False,
         jumps=0,
+        delayed=False,
+        held_seconds=0.0,
         start_seconds=0.0,
         packets=frames,
         audio=(),

@@ -103,7 +103,9 @@ class Facts(msgspec.Struct, frozen=True):
 
     `duration_seconds` is the time from the container's start to the end of the last picture; `frame_rate` is the constant
     rate to encode at ("30000/1001"). `start_seconds` is the container's time at the film's start. `untimed` pictures have
-    no usable times and are counted instead; `jumps` is how often the clock jumped inside the film. `field_order` is given
+    no usable times and are counted instead; `jumps` is how often the clock jumped inside the film. `delayed` pictures have
+    times of decoding only (AVI), and so come late by as many as the decoder holds back. `held_seconds` is how long the last
+    picture of a film with a variable rate stands while the sound goes on. `field_order` is given
     where it must be told to the deinterlacer because the file is wrong about it. `dropped_audio` and `dropped_texts`
     count streams beyond the limits or without a decoder.
     """
@@ -134,6 +136,8 @@ class Facts(msgspec.Struct, frozen=True):
     start_seconds: float = 0.0
     untimed: bool = False
     jumps: int = 0
+    delayed: bool = False
+    held_seconds: float = 0.0
     bits_per_second: int = 0
     dropped_audio: int = 0
     dropped_texts: int = 0
@@ -141,4 +145,4 @@ class Facts(msgspec.Struct, frozen=True):
     @property
     def seekable(self) -> bool:
         """Whether decoding may begin anywhere and give the same pictures at the same times as from the start."""
-        return not (self.untimed or self.jumps or self.telecined)
+        return not (self.untimed or self.jumps or self.delayed or self.telecined)

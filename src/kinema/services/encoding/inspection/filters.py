@@ -52,7 +52,8 @@ def video_filters(facts: Facts, width: int, height: int, *, hdr: bool = False) -
 
 def timing_filters(facts: Facts) -> list[str]:
     """Return the first half of the chain: from the source's pictures to whole ones at the constant rate."""
-    return [*_whole(facts), f"fps={facts.frame_rate}:start_time=0"]
+    held = [f"tpad=stop_mode=clone:stop_duration={facts.held_seconds:.6f}"] if facts.held_seconds else []
+    return [*_whole(facts), f"fps={facts.frame_rate}:start_time=0", *held]
 
 
 def still_filters(facts: Facts, width: int, height: int) -> str:
@@ -64,6 +65,8 @@ def _whole(facts: Facts) -> list[str]:
     filters: list[str] = []
     if facts.untimed:
         filters.append(f"setpts=N/({facts.frame_rate})/TB")
+    elif facts.delayed:
+        filters.append("setpts=PTS-STARTPTS")
     if facts.telecined:
         order = _ORDERS.get(facts.field_order, "auto")
         filters += [

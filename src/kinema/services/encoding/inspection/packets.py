@@ -26,7 +26,7 @@ _LEAST_TIMED = 0.5
 class Packets(msgspec.Struct, frozen=True):
     """The pictures' presentation times (sorted, seconds), when the last one ends, how many there are and their bytes.
 
-    `jumps` is how often the clock jumped; `untimed` says that the times are of no use.
+    `jumps` is how often the clock jumped; `untimed` says that the times are of no use, `delayed` that all are times of decoding.
     """
 
     times: tuple[float, ...]
@@ -35,6 +35,7 @@ class Packets(msgspec.Struct, frozen=True):
     size: int
     jumps: int
     untimed: bool
+    delayed: bool
 
 
 async def read_packets(path: Path, index: int, container: str, tools: Tools) -> Packets:
@@ -68,6 +69,7 @@ class Clock:
         self._count = 0
         self._size = 0
         self._jumps = 0
+        self._shown = 0
         self._offset = 0.0
         self._last: float | None = None
         self._expected = 0.0
@@ -85,6 +87,7 @@ class Clock:
         decode, show = seconds(decoded), seconds(shown)
         if decode is not None and self._jumping:
             self._follow(decode, duration)
+        self._shown += show is not None
         time = show if show is not None else decode
         if time is not None:
             self._times.append(time + self._offset)
@@ -102,6 +105,7 @@ class Clock:
             size=self._size,
             jumps=self._jumps,
             untimed=self._count > 1 and len(set(self._times)) < _LEAST_TIMED * self._count,
+            delayed=bool(self._times) and not self._shown,
         )
 
     def _follow(self, decode: float, duration: float) -> None:

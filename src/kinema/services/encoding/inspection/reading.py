@@ -27,6 +27,7 @@ _SMALLEST_SIDE = 16
 _LARGEST_SIDE = 8192
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide")
 _DESCRIBE_SECONDS = 60.0
+_LEAST_HELD, _MOST_HELD = 0.1, 10.0  # seconds
 _ALPHA = re.compile(r"(yuva|gbrap|rgba|bgra|argb|abgr|ya8|ya16|ayuv|vuya)")
 _DEPTH = re.compile(r"(?:p|gray|x2rgb|x2bgr|xyz|y2|xv|bayer_\w{4})(\d{1,2})(?:le|be|msble|msbbe)$")
 _DEPTHS = (
@@ -59,6 +60,7 @@ async def inspect(path: Path, tools: Tools) -> Facts:
     rate, variable, duration, start = _timing(
         packets, video, started, max((each.duration_seconds for each in audio), default=0.0)
     )
+    held = _held(variable, duration, max((each.start_seconds + each.duration_seconds for each in audio), default=0.0))
     color = await _color(path, video, size, tools)
     pixel_format = str(video.get("pix_fmt", ""))
     samples = await look(path, index, duration, pixel_format, tools, full_range=color.full_range)
@@ -86,7 +88,7 @@ async def inspect(path: Path, tools: Tools) -> Facts:
         variable_rate=variable,
         interlaced=scan == "interlaced",
         packets=packets.count,
-        duration_seconds=duration,
+        duration_seconds=duration + held,
         audio=audio,
         telecined=scan == "telecined",
         field_order=field_order,
@@ -100,6 +102,8 @@ async def inspect(path: Path, tools: Tools) -> Facts:
         start_seconds=start,
         untimed=packets.untimed,
         jumps=packets.jumps,
+        delayed=packets.delayed and not packets.untimed,
+        held_seconds=held,
         bits_per_second=round(packets.size * 8 / duration),
         dropped_audio=dropped_audio,
         dropped_texts=dropped_texts,
@@ -200,6 +204,12 @@ def _timing(
         rate = _declared_rate(video)
     start = min(started, packets.times[0])
     return rate, variable, max(packets.end, packets.times[-1] + float(1 / rate)) - start, start
+
+
+def _held(variable: bool, duration: float, sound_ends: float) -> float:
+    """Return how long the last picture stands: a recorder of what changes writes no more pictures while only the sound goes on."""
+    over = sound_ends - duration
+    return round(over, 6) if variable and _LEAST_HELD < over <= _MOST_HELD else 0.0
 
 
 def _declared_rate(video: Stream) -> Fraction:

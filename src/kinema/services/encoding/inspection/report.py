@@ -53,6 +53,8 @@ def _pictures_found(facts: Facts) -> list[str]:
         found.append("The pictures are interlaced and become whole ones.")
     if facts.variable_rate:
         found.append("The pictures come at varying distances and are brought to a constant rate.")
+    if facts.held_seconds:
+        found.append(f"The last picture stands for {facts.held_seconds:.1f} s, because the sound goes on.")
     if facts.alpha:
         found.append("The pictures have transparent parts, which are laid over black.")
     return found
