@@ -26,7 +26,7 @@ from kinema.services.encoding.allocation.constraints import bucket, decoder_leve
 from kinema.services.encoding.inspection import Facts
 from kinema.services.encoding.quality.hull import HullPoint
 
-_PRESETS = {"x264": "fast", "x265": "fast", "svt-av1": "9"}
+PRESETS = {"x264": "fast", "x265": "fast", "svt-av1": "9"}
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -247,7 +247,7 @@ def _rung(point: HullPoint, reason: str, facts: Facts, policy: Policy) -> Planne
     return PlannedRung(
         name=name if point.codec == "x264" else f"{name}-{point.codec}",
         codec=point.codec,
-        preset=_PRESETS[point.codec],
+        preset=PRESETS[point.codec],
         width=point.width,
         height=point.height,
         bits_per_second=average,
