@@ -232,6 +232,7 @@ def test_no_choice_of_encodes_within_the_budget_is_better(shots, share):
             assert found.vmaf >= vmaf - 1e-6
 
 
+@settings(max_examples=40)
 @given(many, st.floats(0.01, 0.99))
 def test_the_average_is_met_and_the_shots_add_up(shots, share):
     total = sum(shot.frames for shot in shots)
@@ -245,6 +246,7 @@ def test_the_average_is_met_and_the_shots_add_up(shots, share):
     assert sum(s.frames * s.vmaf for s in found.shots) / total == pytest.approx(found.vmaf)
 
 
+@settings(max_examples=40)
 @given(many, st.floats(18, 44))
 def test_equal_slopes_are_at_least_as_good_as_one_crf_for_all(shots, crf):
     total = sum(shot.frames for shot in shots)
@@ -276,6 +278,7 @@ def test_easy_and_hard_shots_share_better_than_at_equal_quality_and_than_at_one_
     assert found.vmaf > best(lambda s: (easy.crf_for_vmaf(99 - 90 * s), hard.crf_for_vmaf(99 - 90 * s)))
 
 
+@settings(max_examples=40)
 @given(many, st.floats(0.05, 0.95), st.floats(20, 90), st.floats(2e5, 1e7))
 def test_peaks_always_hold_and_floors_where_the_bits_suffice(shots, share, floor, peak):
     rates = [point.bits_per_second for shot in shots for point in shot.points]
@@ -309,6 +312,7 @@ def test_the_order_of_shots_and_cuts_inside_of_them_do_not_matter(shots, budget,
     assert allocate(halves, budget).vmaf == pytest.approx(whole.vmaf, abs=longest_step)
 
 
+@settings(max_examples=40)
 @given(many)
 def test_the_points_of_a_film_are_its_allocations(shots):
     points = film_points("x264", 640, 360, shots)

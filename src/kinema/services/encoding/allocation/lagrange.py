@@ -10,7 +10,8 @@ at one CRF: it pays any price for the last points of the hard ones).
     2. Of these keep the upper edge of the convex hull: every step along it brings less VMAF a bit than the one before.
     3. Begin with the cheapest of each shot. When that is over the budget, lower the floor until it is not.
     4. Take the steps of all shots in order of what they bring a bit, best first, while the budget lasts.
-    5. The step that is too long for what is left is taken in part: the CRF that gives just this rate.
+    5. A step that is too long for what is left is taken in part: the CRF that gives just this rate. If others fit behind it,
+       the best of these endings counts.
 
 For convex curves this is the optimum (Shoham and Gersho, "Efficient bit allocation for an arbitrary set of quantizers", 1988;
 applied to shots by Katsavounidis, "Dynamic optimizer", Netflix 2018). It costs n log n for n points.
@@ -100,19 +101,32 @@ def allocate(
 
 
 def _take(shots: Sequence[ShotCurve], edges: Sequence[Sequence[Point]], budget: float) -> list[Point]:
-    """Return each shot's encode after all steps that the budget (bits a second times pictures) pays for."""
+    """Return each shot's encode after all steps that the budget (bits a second times pictures) pays for.
+
+    A step that is too long is tried in part, and the shot is left as it is while the others go on: of all such endings the
+    best one counts, because part of a step over a hollow of the curve may bring less than another shot's next whole one.
+    """
     taken = [edge[0] for edge in edges]
     spent = sum(shot.frames * point.bits_per_second for shot, point in zip(shots, taken, strict=True))
+    gained, best, ending = 0.0, -1.0, list(taken)
+    closed: set[int] = set()
     for index, point in _steps(edges):
-        frames = shots[index].frames
-        cost = frames * (point.bits_per_second - taken[index].bits_per_second)
-        if spent + cost > budget:
-            rate = taken[index].bits_per_second + max(0.0, budget - spent) / frames
-            taken[index] = _at_rate(shots[index].points, rate, taken[index], point)
-            break
-        spent += cost
-        taken[index] = point
-    return taken
+        if index in closed:
+            continue
+        frames, before = shots[index].frames, taken[index]
+        cost = frames * (point.bits_per_second - before.bits_per_second)
+        if spent + cost <= budget:
+            spent += cost
+            gained += frames * (point.vmaf - before.vmaf)
+            taken[index] = point
+            continue
+        closed.add(index)
+        rate = before.bits_per_second + max(0.0, budget - spent) / frames
+        part = _at_rate(shots[index].points, rate, before, point)
+        if gained + frames * (part.vmaf - before.vmaf) > best:
+            best = gained + frames * (part.vmaf - before.vmaf)
+            ending = [*taken[:index], part, *taken[index + 1 :]]
+    return ending if closed else taken
 
 
 def _steps(edges: Sequence[Sequence[Point]]) -> Iterator[tuple[int, Point]]:
