@@ -187,7 +187,7 @@ async def run_edge(placement: Placement) -> None:
 async def run_encoding_worker(placement: Placement) -> None:
     """Encode what is uploaded, one job after the other."""
     from kinema.core.stopping import Stop
-    from kinema.model.catalog import Publication, Published
+    from kinema.model.catalog import Publication, Published, Recall
     from kinema.services.encoding.observing import StepRecords
     from kinema.services.encoding.worker import run_worker
 
@@ -200,6 +200,9 @@ async def run_encoding_worker(placement: Placement) -> None:
             if publication.complete:
                 await _until_shown(parts, published.catalog_version)
 
+        async def recall(title_id: str, recalled: Recall) -> None:
+            await parts.rpc.call("catalog", "PUT", f"/v1/titles/{title_id}/recall", recalled)
+
         await run_worker(
             instance=placement.process,
             sql=parts.sql("encoding", by="worker"),
@@ -207,6 +210,7 @@ async def run_encoding_worker(placement: Placement) -> None:
             clock=parts.clock,
             keys=parts.keys,
             announce=announce,
+            recall=recall,
             scratch=parts.data_dir / "scratch" / placement.process,
             stop=stop.asked,
             threads=parts.settings.encode_threads,

@@ -40,6 +40,7 @@ class Room:
         self.announced = []
         self.leased = []
         self.plays = {}
+        self.recalled = []
         self.app = self.make_app("encoding-1", limit)
 
     def make_app(self, instance, limit=1 << 30):
@@ -70,6 +71,9 @@ class Room:
             latest = {title: AssetVersion(said.asset, said.manifest_version) for title, said in self.announced}
             return AssetVersions(tuple(latest.values()))
         return Leases(tuple(Lease(asset, version, 0) for asset, version in self.leased))
+
+    async def recall(self, title_id, recalled):
+        self.recalled.append((title_id, recalled))
 
     def title(self, title_id, said):
         """Return a title as catalog would have it."""
@@ -104,6 +108,7 @@ class Room:
                 clock=self.clock,
                 keys=self.keys,
                 announce=other.get("announce", self.announce),
+                recall=self.recall,
                 scratch=self.directory / "scratch" / name,
                 stop=stop,
                 properties=other.get("properties"),
@@ -116,11 +121,11 @@ class Room:
             stop.set()
             await task
 
-    async def ended(self, seconds=50):
+    async def ended(self, seconds=100):
         """Wait until no job is queued or running; return the jobs, newest first."""
         return await self.until(lambda jobs: all(job.state not in {"queued", "running"} for job in jobs), seconds)
 
-    async def until(self, condition, seconds=50):
+    async def until(self, condition, seconds=100):
         deadline = time.monotonic() + seconds
         while True:
             jobs = await self.jobs.page(None, None, 100)

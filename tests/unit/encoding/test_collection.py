@@ -33,27 +33,32 @@ async def published(room, client, path):
     return title_id
 
 
-async def test_a_complete_title_keeps_its_media_and_its_film(opened, tiny):
+async def test_a_complete_title_keeps_its_media_and_its_film_and_no_more(opened, tiny):
     room, client = opened
     await published(room, client, tiny)
     before = await room.keys_under("media", "manifests", "sources")
-    assert len(before) == 4
+    manifest = await room.manifest(room.announced[-1][1])
+    kept = {content_key("media", track.digest) for track in manifest.tracks}
     found = await collect(room, client)
-    assert set(found.values()) == {0}
-    assert await room.keys_under(*EVERYTHING) == before
+    assert found["manifests"] == 1  # the quick version, which nobody watches
+    after = await room.keys_under(*EVERYTHING)
+    assert {key for key in after if key.startswith("media/")} == kept
+    assert {key for key in before if key.startswith("sources/")} <= after
+    assert set((await collect(room, client)).values()) == {0}
+    assert await room.keys_under(*EVERYTHING) == after
 
 
-async def test_older_versions_go_when_their_last_token_has_expired(opened, clip):
+async def test_older_versions_go_when_their_last_token_has_expired(opened, tiny):
     room, client = opened
-    await published(room, client, clip)
+    await published(room, client, tiny)
     asset = room.announced[0][1].asset
     room.leased = [(asset, 1)]
-    assert (await collect(room, client))["manifests"] == 1
-    assert {f"manifests/{asset}/1.json", f"manifests/{asset}/3.json"} == await room.keys_under("manifests")
+    assert (await collect(room, client))["manifests"] == 0
+    assert {f"manifests/{asset}/1.json", f"manifests/{asset}/2.json"} == await room.keys_under("manifests")
     room.leased = []
     assert (await collect(room, client))["manifests"] == 1
-    assert await room.keys_under("manifests") == {f"manifests/{asset}/3.json"}
-    manifest = decode_manifest(await read_all(room.blobs, f"manifests/{asset}/3.json"))
+    assert await room.keys_under("manifests") == {f"manifests/{asset}/2.json"}
+    manifest = decode_manifest(await read_all(room.blobs, f"manifests/{asset}/2.json"))
     assert await room.keys_under("media") == {content_key("media", track.digest) for track in manifest.tracks}
 
 
@@ -62,12 +67,12 @@ async def test_nothing_of_a_title_that_is_gone_stays(opened, tiny):
     await published(room, client, tiny)
     room.announced.clear()
     found = await collect(room, client)
-    assert (found["media"], found["manifests"], found["sources"]) == (2, 1, 1)
+    assert (found["media"], found["manifests"], found["sources"]) == (5, 2, 1)
     assert found["bytes"] > tiny.stat().st_size
     assert await room.keys_under(*EVERYTHING) == set()
     # The film is sent again: nothing of the ledger pretends that its tracks are there.
     await published(room, client, tiny)
-    assert len(await room.keys_under("media")) == 2
+    assert len(await room.keys_under("media")) == 5
 
 
 async def test_orphans_go_and_young_blobs_stay(opened):

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinema.model.encoding import Segment
-from kinema.services.encoding.estimate import Estimate
 from kinema.services.encoding.inspection import Facts, frame_rate
 from kinema.services.encoding.ladder import gop_frames, rungs_for
 from kinema.services.encoding.packaging.tracks import bandwidths
@@ -105,20 +104,3 @@ def test_the_peak_is_the_largest_segment_and_stubs_do_not_count():
 
 
 FACTS = Facts("mp4", 0, "h264", "yuv420p", 1280, 720, 0, "1:1", "24/1", False, False, 240, 10.0, ())
-
-
-def test_progress_weighs_rungs_by_their_work_and_time_left_counts_this_run_only():
-    rungs = rungs_for(1280, 720, Fraction(24))
-    estimate = Estimate(FACTS, rungs)
-    assert estimate.remaining_seconds(10) is None
-    estimate.published(rungs[0].name, found=True)
-    assert estimate.remaining_seconds(10) is None
-    before = estimate.progress
-    estimate.working(rungs[2].name, 0.5)
-    assert estimate.progress - before > before
-    spent = (estimate.progress - before) / 10
-    assert abs(estimate.remaining_seconds(10) - (1 - estimate.progress) / spent) < 1e-6
-    for rung in rungs:
-        estimate.published(rung.name, found=False)
-    assert estimate.progress == 1
-    assert estimate.remaining_seconds(10) == 0

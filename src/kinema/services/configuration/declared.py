@@ -16,6 +16,7 @@ MODULES = (
     "kinema.rpc.tuning",
     "kinema.services.discovery.preservation",
     "kinema.services.encoding.flow.codec_policy",
+    "kinema.services.encoding.flow.plan",
     "kinema.services.encoding.jobs",
     "kinema.services.encoding.protection.encryption",
     "kinema.services.gateway.limits",

@@ -33,11 +33,12 @@ MOST_CRASHES = 3
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What people want of a running job."""
+    """What people want of a running job, and whether one that goes before it waits for a worker."""
 
     cancel: bool
     pause: bool
     most_cpu_seconds: float | None
+    others_wait: bool
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -181,7 +182,8 @@ class Jobs:
             "cpu_seconds": report.cpu_seconds,
         }
         row = await self._own(job_id, worker, values)
-        return Wishes(cancel=row.cancel, pause=row.pause, most_cpu_seconds=row.most_cpu_seconds)
+        waiting = await self.others_wait(job_id)
+        return Wishes(row.cancel, row.pause, row.most_cpu_seconds, waiting)
 
     async def step_finished(self, job_id: str, worker: str, **values: object) -> None:
         """Note that the work got further (crashes count anew), with column values to store. Raises LeaseLost."""

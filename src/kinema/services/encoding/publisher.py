@@ -53,6 +53,7 @@ class Publisher:
         *,
         complete: bool,
         chapters: tuple[Chapter, ...] = (),
+        quality_model: str = "",
     ) -> int:
         """Publish these tracks as the asset's next version and return its number.
 
@@ -68,6 +69,7 @@ class Publisher:
             tracks=tracks,
             chapters=chapters,
             protection=protection_of(tracks),
+            quality_model=quality_model,
         )
         return await self._publish(work, manifest, cut_poster, complete=complete, latest=False)
 
@@ -94,6 +96,25 @@ class Publisher:
                 .values(announced=True)
             )
         return version
+
+    async def publish_more(self, work: Work, wanted: Manifest, cut_poster: CutPoster) -> int:
+        """Publish a complete version with more tracks than the one before as the next one, unless it is the newest; return the version."""
+        verify_alignment(wanted.tracks)
+        wanted = msgspec.structs.replace(wanted, protection=protection_of(wanted.tracks))
+        return await self._publish(work, wanted, cut_poster, complete=True, latest=True)
+
+    async def newest(self, asset: str) -> Manifest:
+        """Return the newest announced version of an asset. Raises NotFound."""
+        query = sa.select(sa.func.max(manifests.c.version)).where(manifests.c.asset == asset, manifests.c.announced)
+        async with self._sql.read() as connection:
+            version = await connection.scalar(query)
+        if version is None:
+            raise NotFound(f"Nothing of asset {asset[:60]!r} is published.")
+        return decode_manifest(await read_all(self._blobs, manifest_key(asset, version)))
+
+    def now(self) -> float:
+        """Return the time, in Unix seconds, that versions are stamped with."""
+        return self._clock.now()
 
     async def publish_again(self, title: PublishedTitle) -> int:
         """Publish the tracks that a title had with this version as its next version, unless they are its newest; return the version.

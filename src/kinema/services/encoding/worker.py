@@ -6,40 +6,45 @@ next goes on behind the last finished step. It stops at once when it loses its l
 
 import asyncio
 import errno
-import resource
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
+
+import msgspec
 
 from kinema.core import log
 from kinema.core import spans as tracing
 from kinema.core.clock import Clock
-from kinema.core.errors import KinemaError, StorageFull, Unavailable
+from kinema.core.errors import KinemaError, NotFound, StorageFull, Unavailable
 from kinema.core.keys import KeyRing
 from kinema.core.metrics import Metrics
 from kinema.core.properties import Properties
 from kinema.core.spans import Spans
+from kinema.model.catalog import Recall
 from kinema.model.encoding import Track
-from kinema.services.encoding.estimate import Estimate
-from kinema.services.encoding.inspection import Facts, Unusable
+from kinema.services.encoding.execution.engines import open_executor
+from kinema.services.encoding.execution.machine import this_machine
+from kinema.services.encoding.execution.work import Context
+from kinema.services.encoding.flow.making import Making
+from kinema.services.encoding.flow.plan import PER_SHOT
+from kinema.services.encoding.flow.progress import Progress
+from kinema.services.encoding.flow.reports import Reports
+from kinema.services.encoding.inspection import Unusable
 from kinema.services.encoding.job_rows import LeaseLost, Work
-from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs, Report
-from kinema.services.encoding.ladder import Rung, rungs_for
+from kinema.services.encoding.jobs import LEASE_SECONDS, PAUSED, Jobs
 from kinema.services.encoding.ledger import Ledger
 from kinema.services.encoding.observing import SERVICE, StepRecords
-from kinema.services.encoding.packaging.extras import Extras, chapters_of
+from kinema.services.encoding.packaging.extras import Extras
 from kinema.services.encoding.pipeline import Pipeline
 from kinema.services.encoding.protection.encryption import PROTECTED, Encryption
 from kinema.services.encoding.protection.keys import KeyStore
 from kinema.services.encoding.publisher import Announce, Publisher
 from kinema.services.encoding.scratch import Scratch
-from kinema.services.encoding.sound.renditions import renditions, track_name
 from kinema.services.encoding.sources import assemble, drop_parts
 from kinema.services.encoding.tools import DISK_FULL, Tools, find_tools
 from kinema.services.encoding.verification import NotVerified
-from kinema.storage.content import content_key, fetch
+from kinema.storage.content import content_key
 from kinema.storage.ports import Blobs, Sql
 
 _logger = log.get_logger(__name__)
@@ -49,8 +54,12 @@ _TROUBLE_SECONDS = 2.0
 _POLL_SECONDS = 0.25
 
 
+TakeBack = Callable[[str, Recall], Awaitable[None]]
+"""Tells catalog that a version of a title (by id) must go."""
+
+
 class _Yielded(Exception):
-    """Another film that cannot be played yet goes first."""
+    """Another job goes first."""
 
 
 class _Cancelled(Exception):
@@ -69,24 +78,28 @@ async def run_worker(
     clock: Clock,
     keys: KeyRing,
     announce: Announce,
+    recall: TakeBack,
     scratch: Path,
     stop: asyncio.Event,
     threads: int = 0,
     properties: Properties | None = None,
     tools: Callable[[], Tools] = find_tools,
     records: StepRecords | None = None,
+    scheduler: str = "",
 ) -> None:
     """Work on jobs until `stop` is set; the job at hand goes back to the queue then.
 
-    `keys` seal those of protected films; `announce` tells catalog about a publication. `scratch` is a directory of this worker's own among those of others.
-    `threads` is how many threads x264 uses (0: as many as it likes). `properties` say whether the worker pauses. Raises
-    ToolFailed when a program is missing.
+    `keys` seal those of protected films; `announce` tells catalog about a publication, `recall` about one that must go. `scratch` is a directory of this worker's own among those of others.
+    `threads` is how many processors are used (0: all that are there), `scheduler` the address of Dask's where the work is done
+    instead. `properties` say whether the worker pauses. Raises ToolFailed when a program is missing.
     """
     properties = properties or Properties()
     await sql.migrate("encoding")
     found = await asyncio.to_thread(tools)
     records = records or StepRecords(Metrics(SERVICE), Spans(clock, SERVICE, instance), instance)
-    worker = Worker(instance, sql, blobs, clock, keys, announce, scratch, threads, found, records, properties)
+    worker = Worker(
+        instance, sql, blobs, clock, keys, announce, recall, scratch, threads, found, records, properties, scheduler
+    )
     stopped = asyncio.create_task(stop.wait())
     own: Scratch | None = None
     clean = True
@@ -136,11 +149,13 @@ class Worker:
         clock: Clock,
         keys: KeyRing,
         announce: Announce,
+        recall: TakeBack,
         scratch: Path,
         threads: int,
         tools: Tools,
         records: StepRecords,
         properties: Properties,
+        scheduler: str,
     ) -> None:
         self._records = records
         self.jobs = Jobs(sql, clock)
@@ -155,13 +170,15 @@ class Worker:
         self._publisher = Publisher(sql, blobs, clock, announce)
         self._content_keys = KeyStore(sql, keys, clock)
         self._properties = properties
+        self._recall = recall
+        self._scheduler = scheduler
 
     async def work(self, work: Work) -> None:
         """Do a claimed job and write how it ended. Cancelled, it gives the job back. Call it in a task of its own."""
         record = self._records.job(work.trace)
         log.bind(trace_id=record.trace_id)
         _logger.info("job", job=work.job_id, title_id=work.title_id, asset=work.asset)
-        run = _Run(self._clock, work)
+        run = Progress(self._clock, work)
         doing = asyncio.create_task(self._encode(work, run))
         beating = asyncio.create_task(self._beat(work, run))
         try:
@@ -176,7 +193,7 @@ class Worker:
             await asyncio.shield(self._finish(work, run, doing, beating))
             record.ended(work.job_id, failed=_failed(doing) or _failed(beating))
 
-    async def _finish(self, work: Work, run: "_Run", doing: asyncio.Task[None], beating: asyncio.Task[None]) -> None:
+    async def _finish(self, work: Work, run: Progress, doing: asyncio.Task[None], beating: asyncio.Task[None]) -> None:
         """Write the job's end: as it was decided by the work, else by the heartbeat, else it goes back to the queue."""
         stopped = None if beating.cancelled() else beating.exception()
         error = stopped if doing.cancelled() else doing.exception()
@@ -211,15 +228,26 @@ class Worker:
             await self.jobs.end(work.job_id, self._instance, "failed", sentence)
             return
         await self._drop_intermediates(work)
+        if isinstance(error, NotVerified) and not work.codec:
+            await self._withdraw(work, sentence)
         film = await self.jobs.refuse(work.job_id, self._instance, sentence)
         await drop_parts(self._sql, self._blobs, work.upload_id)
         if film is not None:
             await self._blobs.delete(content_key("sources", film))
 
-    async def _beat(self, work: Work, run: "_Run") -> None:
+    async def _withdraw(self, work: Work, sentence: str) -> None:
+        """Take the quick version off, since the film behind it turned out to be faulty."""
+        try:
+            manifest = await self._publisher.newest(work.asset)
+        except NotFound:
+            return
+        await self._recall(work.title_id, Recall(work.asset, manifest.version, sentence))
+
+    async def _beat(self, work: Work, run: Progress) -> None:
         """Renew the lease each second.
 
-        Raises _Cancelled and _Paused when that is wanted, LeaseLost when the lease could not be renewed in time.
+        Raises _Cancelled and _Paused when that is wanted, _Yielded when another job goes first, LeaseLost when the lease could
+        not be renewed in time.
         """
         renewed = self._clock.monotonic()
         tracing.current.set(None)  # a beat each second, for hours perhaps, is no part of the job's trace
@@ -237,63 +265,46 @@ class Worker:
                 raise _Cancelled
             if beat.pause:
                 raise _Paused
+            if beat.others_wait:
+                raise _Yielded
             if beat.most_cpu_seconds is not None and report.cpu_seconds > beat.most_cpu_seconds:
                 raise _Paused(
                     f"The job has used {report.cpu_seconds:.0f} s of processor time, its limit is {beat.most_cpu_seconds:.0f} s; "
                     "raise the limit and let it go on, or cancel it."
                 )
 
-    async def _encode(self, work: Work, run: "_Run") -> None:
+    async def _encode(self, work: Work, run: Progress) -> None:
         digest = await self._source(work, run)
-        source = await fetch(self._blobs, content_key("sources", digest), self._scratch / "source")
-        pipeline = Pipeline(source, digest, self._ledger, self._blobs, self._tools, self._scratch, self._threads)
-        extras = Extras(source, digest, self._ledger, self._blobs, self._tools, self._scratch)
-        run.step = "looking at the film"
-        facts = await pipeline.facts()
-        await self.jobs.step_finished(work.job_id, self._instance)
-        rungs = rungs_for(facts.width, facts.height, Fraction(facts.frame_rate))
-        run.estimate = Estimate(facts, rungs)
-        first_poster = asyncio.create_task(pipeline.poster(facts))
-        # The other renditions of the sound come with the second rung: they shall not delay the first play.
-        sounds = asyncio.create_task(_sounds(pipeline, facts, whole=len(rungs) == 1))
+        tools, blobs, scratch = self._tools, self._blobs, self._scratch
+        context = Context(tools, blobs, scratch)
+        source = await context.film(digest)
+        machine = msgspec.structs.replace(this_machine(), threads=self._threads) if self._threads else this_machine()
+        executor = await open_executor(self._scheduler, context, machine)
+        making = Making(
+            work,
+            digest,
+            Pipeline(source, digest, self._ledger, blobs, tools, scratch, self._threads),
+            Extras(source, digest, self._ledger, blobs, tools, scratch),
+            self._ledger,
+            executor,
+            tools.versions,
+            self._publisher,
+            Reports(self._sql),
+            run,
+            partial(self.jobs.step_finished, work.job_id, self._instance),
+            partial(self._protected, work, digest),
+            per_shot=self._properties[PER_SHOT],
+        )
         try:
-            made: list[Track] = []
-            for rung in rungs:
-                if made and await self.jobs.others_wait(work.job_id):
-                    raise _Yielded
-                made.append(await self._rung(pipeline, facts, rung, run))
-                await self.jobs.step_finished(work.job_id, self._instance)
-                run.step = f"publishing {rung.name}"
-                await first_poster
-                tracks = await self._protected(
-                    work,
-                    digest,
-                    (
-                        *sorted(made, key=lambda track: track.height * track.width),
-                        *await sounds,
-                        *await extras.texts(facts),
-                        *await extras.thumbnails(facts, made[0]),
-                    ),
-                )
-                with self._records.step("publish"):
-                    await self._publisher.publish(
-                        work,
-                        tracks,
-                        facts.duration_seconds,
-                        partial(pipeline.poster, facts),
-                        complete=len(made) == len(rungs),
-                        chapters=chapters_of(facts),
-                    )
-                if len(made) == 1 < len(rungs):
-                    sounds = asyncio.create_task(_sounds(pipeline, facts, whole=True))
-                run.published(rung)
-                await self.jobs.step_finished(work.job_id, self._instance, playable=True)
+            if not work.codec:
+                await making.film()
+                return
+            before, saved = await making.backfill(await self._publisher.newest(work.asset))
+            await self.jobs.step_finished(work.job_id, self._instance, before_bytes=before, saved_bytes=saved)
         finally:
-            for task in (first_poster, sounds):
-                task.cancel()
-            await asyncio.gather(first_poster, sounds, return_exceptions=True)
+            await executor.close()
 
-    async def _source(self, work: Work, run: "_Run") -> str:
+    async def _source(self, work: Work, run: Progress) -> str:
         if work.source is not None:
             return work.source
         run.step = "joining the upload"
@@ -302,14 +313,6 @@ class Worker:
         await self.jobs.step_finished(work.job_id, self._instance, source=digest)
         await drop_parts(self._sql, self._blobs, work.upload_id)
         return digest
-
-    async def _rung(self, pipeline: Pipeline, facts: Facts, rung: Rung, run: "_Run") -> Track:
-        run.started(rung)
-        try:
-            return await pipeline.rung(facts, rung, run.progress)
-        except KinemaError:
-            run.failed(rung)
-            raise
 
     async def _protected(self, work: Work, source: str, tracks: tuple[Track, ...]) -> tuple[Track, ...]:
         """Return the tracks as they are to be published: encrypted, where films are."""
@@ -325,77 +328,11 @@ class Worker:
             await self._blobs.delete(key)
 
 
-class _Run:
-    """How far this run of a job is; the heartbeat writes it down."""
-
-    def __init__(self, clock: Clock, work: Work) -> None:
-        self.step = "starting"
-        self.estimate: Estimate | None = None
-        self._clock = clock
-        self._began = clock.monotonic()
-        self._before = work.seconds
-        self._cpu_before = work.cpu_seconds - _children_cpu_seconds()
-        self._rung = ""
-        self._encoded = False
-
-    def started(self, rung: Rung) -> None:
-        self.step = f"encoding {rung.name}"
-        self._rung = rung.name
-        self._encoded = False
-        self._estimate().working(rung.name, 0.0)
-
-    def progress(self, share: float) -> None:
-        self._encoded = True
-        self._estimate().working(self._rung, share)
-        if share >= 1:
-            self.step = f"checking {self._rung}"
-
-    def published(self, rung: Rung) -> None:
-        self._estimate().published(rung.name, found=not self._encoded)
-
-    def failed(self, rung: Rung) -> None:
-        self._estimate().failed(rung.name)
-
-    def report(self) -> Report:
-        worked = self._clock.monotonic() - self._began
-        estimate = self.estimate
-        return Report(
-            step=self.step,
-            progress=estimate.progress if estimate else 0.0,
-            eta_seconds=estimate.remaining_seconds(worked) if estimate else None,
-            rungs=estimate.rungs() if estimate else (),
-            seconds=self._before + worked,
-            cpu_seconds=self._cpu_before + _children_cpu_seconds(),
-        )
-
-    def _estimate(self) -> Estimate:
-        assert self.estimate is not None
-        return self.estimate
-
-
 def _failed(task: asyncio.Task[None]) -> bool:
     """Whether a task ended with an error that is more than a wish to stop."""
     if task.cancelled():
         return False
     return not isinstance(task.exception(), _Yielded | _Cancelled | _Paused | None)
-
-
-def _children_cpu_seconds() -> float:
-    """Return the processor time of all programs that this worker has run and that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-async def _sounds(pipeline: Pipeline, facts: Facts, *, whole: bool) -> tuple[Track, ...]:
-    """Return the sound tracks; without `whole` only the rendition of each sound that everything plays."""
-    tracks: list[Track] = []
-    languages: list[str] = []
-    for audio in facts.audio:
-        for rendition in renditions(audio)[: None if whole else 1]:
-            name = track_name(audio, rendition, languages.count(audio.language))
-            tracks.append(await pipeline.sound(facts, audio, rendition, name))
-        languages.append(audio.language)
-    return tuple(tracks)
 
 
 def _sentence(error: BaseException) -> str:

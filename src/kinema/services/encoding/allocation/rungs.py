@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from kinema.core.errors import BadInput
 from kinema.services.encoding.allocation.constraints import bucket, decoder_level
-from kinema.services.encoding.codecs.table import codec_named
 from kinema.services.encoding.inspection import Facts
 from kinema.services.encoding.quality.hull import HullPoint
+
+PRESETS = {"x264": "fast", "x265": "fast", "svt-av1": "9"}
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -246,7 +247,7 @@ def _rung(point: HullPoint, reason: str, facts: Facts, policy: Policy) -> Planne
     return PlannedRung(
         name=name if point.codec == "x264" else f"{name}-{point.codec}",
         codec=point.codec,
-        preset=codec_named(point.codec).preset,
+        preset=PRESETS[point.codec],
         width=point.width,
         height=point.height,
         bits_per_second=average,
