@@ -46,6 +46,12 @@ class Play(msgspec.Struct, frozen=True):
     markers: tuple[Marker, ...] = ()
 
 
+class ManifestText(msgspec.Struct, frozen=True):
+    """A text as players will get it, for whoever checks a version before it is announced."""
+
+    text: str
+
+
 class Lease(msgspec.Struct, frozen=True):
     """A version of an asset that some token still names, until `expires_at` (Unix seconds)."""
 

@@ -188,6 +188,7 @@ async def run_encoding_worker(placement: Placement) -> None:
     """Encode what is uploaded, one job after the other."""
     from kinema.core.stopping import Stop
     from kinema.model.catalog import Publication, Published, Recall
+    from kinema.model.playback import ManifestText
     from kinema.services.encoding.observing import StepRecords
     from kinema.services.encoding.worker import run_worker
 
@@ -203,6 +204,10 @@ async def run_encoding_worker(placement: Placement) -> None:
         async def recall(title_id: str, recalled: Recall) -> None:
             await parts.rpc.call("catalog", "PUT", f"/v1/titles/{title_id}/recall", recalled)
 
+        async def read_text(asset: str, version: int, name: str) -> str:
+            path = f"/v1/internal/manifests/{asset}/{version}/{name}"
+            return (await parts.rpc.call("playback", "GET", path, type=ManifestText)).text
+
         await run_worker(
             instance=placement.process,
             sql=parts.sql("encoding", by="worker"),
@@ -215,6 +220,7 @@ async def run_encoding_worker(placement: Placement) -> None:
             stop=stop.asked,
             threads=parts.settings.encode_threads,
             properties=parts.properties,
+            read_text=read_text,
             records=StepRecords(parts.metrics, parts.spans, placement.process),
         )
 

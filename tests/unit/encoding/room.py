@@ -112,6 +112,7 @@ class Room:
                 scratch=self.directory / "scratch" / name,
                 stop=stop,
                 properties=other.get("properties"),
+                read_text=other.get("read_text"),
                 threads=1,  # x264's rate control depends on timing when it has more
             )
         )

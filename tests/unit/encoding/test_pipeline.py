@@ -11,7 +11,7 @@ from kinema.services.encoding import tools as tools_module
 from kinema.services.encoding.inspection import Unusable
 from kinema.services.encoding.ladder import rungs_for
 from kinema.services.encoding.tools import ToolFailed, find_tools, run
-from kinema.services.encoding.verification import NotVerified, verify_alignment, verify_video
+from kinema.services.encoding.verification import NotVerified, verify_presentation, verify_video
 from kinema.storage.content import content_key
 from tests.support import clips
 from tests.unit.encoding.making import making, said, times_of
@@ -36,7 +36,7 @@ async def test_awkward_films_become_plain_tracks(opened, tmp_path, make):
 async def test_rungs_of_a_fractional_rate_are_cut_at_the_same_pictures(opened, tmp_path):
     film = clips.make_clip(tmp_path / "film.mp4", seconds=13, size="854x480", rate="30000/1001")
     tracks = await (await making(opened, film)).rungs()
-    verify_alignment(tuple(tracks))
+    verify_presentation(tuple(tracks))
     assert {track.frame_rate for track in tracks} == {"30000/1001"}
     durations = [Fraction(segment.duration, tracks[0].timescale) for segment in tracks[0].segments]
     assert durations[:-1] == [Fraction(120 * 1001, 30000)] * 3

@@ -26,10 +26,11 @@ from kinema.services.encoding.packaging.command import StreamKind, package
 from kinema.services.encoding.packaging.tracks import Rendition, audio_track, video_track, with_quality
 from kinema.services.encoding.poster import cut_poster
 from kinema.services.encoding.sound.loudness import FILM, Loudness, LoudnessTarget, gain_db
-from kinema.services.encoding.sound.renditions import SoundRendition
+from kinema.services.encoding.sound.renditions import SoundRendition, renditions, track_name
 from kinema.services.encoding.sound.work import encode_sound, measure_sound
 from kinema.services.encoding.tools import DISK_FULL, ToolFailed, Tools, run
 from kinema.services.encoding.verification import equal_gops, frame_counter, verify_audio, verify_video
+from kinema.services.encoding.verification.content import Stretch, verify_content
 from kinema.storage.content import content_key, fetch, store
 from kinema.storage.ports import Blobs
 
@@ -131,6 +132,20 @@ class Pipeline:
 
         return await self._ledger.once(self._step("sound", parameters), Track, make, _packaged)
 
+    async def content(self, facts: Facts, rung: Track, sounds: tuple[Track, ...]) -> tuple[Stretch, ...]:
+        """Look through a rung and the sounds, clear, beside the source. Raises NotVerified when they show or sound like nothing."""
+        heard = {
+            index: track for index, track in zip(_stream_indices(facts, sounds), sounds, strict=True) if index >= 0
+        }
+
+        async def look() -> tuple[Stretch, ...]:
+            files = [(index, await self._file("media", track.digest)) for index, track in heard.items()]
+            shown = await self._file("media", rung.digest)
+            return await verify_content(self._tools, self._source, facts, shown, files)
+
+        parameters = (facts, rung.digest, [track.digest for track in heard.values()])
+        return await self._ledger.once(self._step("content", parameters), tuple[Stretch, ...], look)
+
     async def poster(self, facts: Facts) -> str:
         """Return the digest of a picture from the film, stored as artwork; empty when none could be cut."""
 
@@ -222,6 +237,16 @@ class Pipeline:
 
     async def _file(self, prefix: str, digest: str) -> Path:
         return await fetch(self._blobs, content_key(prefix, digest), self._scratch / f"{prefix}-{digest}")
+
+
+def _stream_indices(facts: Facts, sounds: tuple[Track, ...]) -> tuple[int, ...]:
+    """Return the source's stream of each sound track that is the first rendition of one; of others -1."""
+    named: dict[str, int] = {}
+    languages: list[str] = []
+    for audio in facts.audio:
+        named[track_name(audio, renditions(audio)[0], languages.count(audio.language))] = audio.index
+        languages.append(audio.language)
+    return tuple(named.get(track.name, -1) for track in sounds)
 
 
 def _encoded(encoded: Encoded) -> tuple[str, ...]:

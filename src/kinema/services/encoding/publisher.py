@@ -6,6 +6,7 @@ again with the same tracks ends at the same version.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 import sqlalchemy as sa
@@ -18,7 +19,8 @@ from kinema.model.encoding import Chapter, Manifest, Track, decode_manifest, enc
 from kinema.services.encoding.job_rows import Work
 from kinema.services.encoding.protection.tiers import protection_of
 from kinema.services.encoding.tables import manifests
-from kinema.services.encoding.verification import verify_alignment
+from kinema.services.encoding.verification import NotVerified, verify_presentation
+from kinema.services.encoding.verification.texts import ReadText, verify_texts
 from kinema.storage.content import content_key, read_all
 from kinema.storage.ports import AlreadyExists, Blobs, Sql
 
@@ -38,11 +40,15 @@ _PATIENCE_SECONDS = 600.0
 class Publisher:
     """Publishes versions of assets."""
 
-    def __init__(self, sql: Sql, blobs: Blobs, clock: Clock, announce: Announce) -> None:
+    def __init__(
+        self, sql: Sql, blobs: Blobs, clock: Clock, announce: Announce, read_text: ReadText | None = None
+    ) -> None:
+        """`read_text` asks playback for the texts of a stored version; without it they are not checked."""
         self._sql = sql
         self._blobs = blobs
         self._clock = clock
         self._announce = announce
+        self._read_text = read_text
 
     async def publish(
         self,
@@ -57,9 +63,10 @@ class Publisher:
     ) -> int:
         """Publish these tracks as the asset's next version and return its number.
 
-        Raises Unavailable when catalog could not be told for ten minutes, and what catalog answers when it refuses.
+        Raises NotVerified when they do not make a presentation, Unavailable when catalog could not be told for ten minutes,
+        and what catalog answers when it refuses.
         """
-        verify_alignment(tracks)
+        verify_presentation(tracks)
         manifest = Manifest(
             asset=work.asset,
             version=0,
@@ -88,6 +95,8 @@ class Publisher:
             await self._blobs.put(manifest_key(work.asset, version), encode_manifest(manifest))
         except AlreadyExists:
             _logger.info("the manifest is stored already", asset=work.asset, version=version)
+        if self._read_text is not None:
+            await self._patiently(partial(verify_texts, manifest, self._read_text), "playback cannot be asked")
         await self._tell(work.title_id, _publication(work, manifest, complete=complete), cut_poster)
         async with self._sql.transaction() as connection:
             await connection.execute(
@@ -99,7 +108,7 @@ class Publisher:
 
     async def publish_more(self, work: Work, wanted: Manifest, cut_poster: CutPoster) -> int:
         """Publish a complete version with more tracks than the one before as the next one, unless it is the newest; return the version."""
-        verify_alignment(wanted.tracks)
+        verify_presentation(wanted.tracks)
         wanted = msgspec.structs.replace(wanted, protection=protection_of(wanted.tracks))
         return await self._publish(work, wanted, cut_poster, complete=True, latest=True)
 
@@ -177,6 +186,20 @@ class Publisher:
                 await self._blobs.size(content_key("media", track.digest))
         except NotFound as error:
             raise Unavailable("A finished track was deleted in the meantime; retry the job.") from error
+
+    async def _patiently(self, ask: Callable[[], Awaitable[None]], trouble: str) -> None:
+        """Ask again and again while nobody answers, for ten minutes: the work that was done is worth waiting for."""
+        deadline = self._clock.monotonic() + _PATIENCE_SECONDS
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                return await ask()
+            except KinemaError as error:
+                if isinstance(error, NotVerified) or self._clock.monotonic() > deadline:
+                    raise
+                _logger.warning(trouble, error=error.detail)
+            await self._clock.sleep(wait)
+            wait = min(wait * 2, _LONGEST_WAIT)
 
     async def _tell(self, title_id: str, facts: Publication, cut_poster: CutPoster) -> None:
         """Tell catalog, again and again while it cannot be reached: the work that was done is worth waiting for.

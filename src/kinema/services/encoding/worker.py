@@ -44,6 +44,7 @@ from kinema.services.encoding.scratch import Scratch
 from kinema.services.encoding.sources import assemble, drop_parts
 from kinema.services.encoding.tools import DISK_FULL, Tools, find_tools
 from kinema.services.encoding.verification import NotVerified
+from kinema.services.encoding.verification.texts import ReadText
 from kinema.storage.content import content_key
 from kinema.storage.ports import Blobs, Sql
 
@@ -83,6 +84,7 @@ async def run_worker(
     stop: asyncio.Event,
     threads: int = 0,
     properties: Properties | None = None,
+    read_text: ReadText | None = None,
     tools: Callable[[], Tools] = find_tools,
     records: StepRecords | None = None,
     scheduler: str = "",
@@ -91,14 +93,27 @@ async def run_worker(
 
     `keys` seal those of protected films; `announce` tells catalog about a publication, `recall` about one that must go. `scratch` is a directory of this worker's own among those of others.
     `threads` is how many processors are used (0: all that are there), `scheduler` the address of Dask's where the work is done
-    instead. `properties` say whether the worker pauses. Raises ToolFailed when a program is missing.
+    instead. `read_text` asks playback for the texts of a version before it is announced. `properties` say whether the worker pauses. Raises ToolFailed when a program is missing.
     """
     properties = properties or Properties()
     await sql.migrate("encoding")
     found = await asyncio.to_thread(tools)
     records = records or StepRecords(Metrics(SERVICE), Spans(clock, SERVICE, instance), instance)
     worker = Worker(
-        instance, sql, blobs, clock, keys, announce, recall, scratch, threads, found, records, properties, scheduler
+        instance,
+        sql,
+        blobs,
+        clock,
+        keys,
+        announce,
+        recall,
+        scratch,
+        threads,
+        found,
+        records,
+        properties,
+        scheduler,
+        read_text,
     )
     stopped = asyncio.create_task(stop.wait())
     own: Scratch | None = None
@@ -156,6 +171,7 @@ class Worker:
         records: StepRecords,
         properties: Properties,
         scheduler: str,
+        read_text: ReadText | None,
     ) -> None:
         self._records = records
         self.jobs = Jobs(sql, clock)
@@ -167,7 +183,7 @@ class Worker:
         self._threads = threads
         self._tools = tools
         self._ledger = Ledger(sql, blobs, clock, records.step)
-        self._publisher = Publisher(sql, blobs, clock, announce)
+        self._publisher = Publisher(sql, blobs, clock, announce, read_text)
         self._content_keys = KeyStore(sql, keys, clock)
         self._properties = properties
         self._recall = recall

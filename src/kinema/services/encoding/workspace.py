@@ -30,7 +30,7 @@ from kinema.services.encoding.pipeline import Pipeline
 from kinema.services.encoding.scratch import Scratch
 from kinema.services.encoding.title import PlannedWork, Title
 from kinema.services.encoding.tools import find_tools
-from kinema.services.encoding.verification import verify_alignment
+from kinema.services.encoding.verification import verify_presentation
 from kinema.storage.content import store
 from kinema.storage.engines import open_blobs, open_sql
 
@@ -57,11 +57,11 @@ class Workspace:
         self._digest = digest
 
     async def publish(self, manifest: Manifest, plan: Plan) -> None:
-        """Write the finished tracks and what there is to know of them beside the steps. Raises NotVerified when rungs are not aligned."""
-        verify_alignment(manifest.tracks)
+        """Write the finished tracks and what there is to know of them beside the steps. Raises NotVerified when they are no presentation."""
+        verify_presentation(manifest.tracks)
         for track in manifest.tracks:
             made = await self._context.fetch("media", track.digest)
-            await asyncio.to_thread(_place, made, self._directory / f"{track.name}.mp4")
+            await asyncio.to_thread(_place, made, self._directory / track.file_name)
         _write(self._directory / "plan.json", msgspec.json.format(msgspec.json.encode(plan)))
         _write(self._directory / "manifest.json", encode_manifest(manifest))
 

@@ -11,7 +11,16 @@ from litestar.types import ControllerRouterHandler
 from kinema.core.errors import BadInput
 from kinema.core.identity import Identity
 from kinema.core.ids import check_id
-from kinema.model.playback import Collected, Device, IssuedLicences, Leases, Play, PlayCounts, PlayRequest
+from kinema.model.playback import (
+    Collected,
+    Device,
+    IssuedLicences,
+    Leases,
+    ManifestText,
+    Play,
+    PlayCounts,
+    PlayRequest,
+)
 from kinema.rpc.idempotency import Idempotency
 from kinema.rpc.service import AnyRequest, needs
 from kinema.services.playback.addresses import Origin, origin_of
@@ -138,6 +147,19 @@ async def list_licences(
     return await playback.licences(check_id(asset, "ast"), before, limit)
 
 
+@get(
+    "/v1/internal/manifests/{asset:str}/{version:int}/{name:str}",
+    operation_id="previewManifest",
+    tags=["internal"],
+    guards=[needs("service")],
+)
+async def preview_manifest(
+    asset: FromPath[str], version: FromPath[int], name: FromPath[str], playback: Playback
+) -> ManifestText:
+    """A text of a stored version as players would get it, with addresses that lead nowhere."""
+    return ManifestText(text=await playback.preview(asset, version, name))
+
+
 @get("/v1/internal/plays/leases", operation_id="listLeases", tags=["internal"], guards=[needs("service")])
 async def list_leases(playback: Playback) -> Leases:
     """Which versions of assets are in use by unexpired tokens, and until when; garbage collection keeps them."""
@@ -163,6 +185,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     get_licence,
     get_key,
     list_licences,
+    preview_manifest,
     list_leases,
     count_plays,
     collect_plays,

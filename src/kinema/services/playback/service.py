@@ -5,6 +5,7 @@ hears of it, so that garbage collection can never miss a token that is out. Rene
 looks whether the version is still stored after that, for the same reason.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
@@ -123,8 +124,14 @@ class Playback:
         now = self._clock.now()
         granted = media_token.unseal(token, self._keys, asset, now)
         manifest = await self._manifests.get(asset, version)
-        text, media_type = self._write(manifest, token, name, device, origin)
+        text, media_type = self._write(manifest, token, name, device, origin, self._edges(asset, origin))
         return text, media_type, int(granted.expires_at - now)
+
+    async def preview(self, asset: str, version: int, name: str) -> str:
+        """Return a text of a stored version for a device that plays everything. Raises NotFound."""
+        nowhere = Origin("http", "preview.invalid", "")
+        manifest = await self._manifests.get(asset, version)
+        return self._write(manifest, "preview", name, _ANY_DEVICE, nowhere, lambda: (str(nowhere),))[0]
 
     async def leases(self) -> Leases:
         """Return which versions are in use, and until when."""
@@ -147,10 +154,21 @@ class Playback:
         await self._repository.forget_licences(self._clock.now() - LICENCES_KEPT_SECONDS)
         return await self._repository.forget(self._clock.now() - LONGEST_PLAY_SECONDS)
 
-    def _write(self, manifest: Manifest, token: str, name: str, device: Device, origin: Origin) -> tuple[str, str]:
+    def _edges(self, asset: str, origin: Origin) -> Callable[[], tuple[str, ...]]:
+        return lambda: in_order(edge_addresses(self._directory.instances("edge"), origin), asset)
+
+    def _write(
+        self,
+        manifest: Manifest,
+        token: str,
+        name: str,
+        device: Device,
+        origin: Origin,
+        find_edges: Callable[[], tuple[str, ...]],
+    ) -> tuple[str, str]:
         if name == HLS_NAME:
             return hls.multivariant(manifest, device), hls.MEDIA_TYPE
-        edges = in_order(edge_addresses(self._directory.instances("edge"), origin), manifest.asset)
+        edges = find_edges()
         if name == DASH_NAME:
             licence = manifest_base(origin, token, manifest.asset, manifest.version) + LICENCE_NAME
             return dash.mpd(manifest, device, edges, token, licence), dash.MEDIA_TYPE

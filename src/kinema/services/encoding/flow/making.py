@@ -183,6 +183,7 @@ class Making:
             if len(made) < min(_AT_ONCE, len(plan.rungs)):
                 return
             self._progress.step = f"publishing {made[-1].name}"
+            await self._pipeline.content(facts, made[0], await sounds)
             beside = await self._beside(facts, quick or made[0])
             tracks = (*_by_size(made), *await sounds, *beside)
             complete = len(made) == len(plan.rungs)

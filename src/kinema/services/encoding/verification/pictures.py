@@ -1,20 +1,16 @@
-"""Checks on a finished track before anybody can see it: it decodes whole, and it is cut where all the others are cut."""
+"""Checks on a finished rung: all its pictures are there at their times, decode without a fault, and are cut where they should be."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import accumulate
 from pathlib import Path
 
-from kinema.core.errors import KinemaError
 from kinema.model.encoding import Track
 from kinema.services.encoding import commands
 from kinema.services.encoding.tools import ToolFailed, Tools, run
+from kinema.services.encoding.verification.errors import NotVerified
 
 _DECODE_SECONDS = 6 * 3600.0
-
-
-class NotVerified(KinemaError):
-    """A track that was made is not fit to be published. Its steps are in the ledger, so repeating would not better it."""
 
 
 def equal_gops(frames: int, gop: int) -> tuple[int, ...]:
@@ -25,7 +21,7 @@ def equal_gops(frames: int, gop: int) -> tuple[int, ...]:
 async def verify_video(path: Path, track: Track, gops: Sequence[int], tools: Tools) -> None:
     """Check a rung whose GOPs have this many pictures: every picture decodes without a fault, and each GOP is a segment."""
     frames = sum(gops)
-    pictures = await _packets(path, tools)
+    pictures = await packets(path, tools)
     if len(pictures) != frames:
         raise NotVerified(
             f"The rung {track.name} has {len(pictures)} pictures, {frames} were encoded; upload the file again."
@@ -35,38 +31,20 @@ async def verify_video(path: Path, track: Track, gops: Sequence[int], tools: Too
         raise NotVerified(f"The key frames of {track.name} do not stand where its GOPs begin; upload the file again.")
     tick = Fraction(track.timescale) / Fraction(track.frame_rate)
     times = sorted(time for time, _ in pictures)
+    if abs(times[0]) > tick / 2:
+        raise NotVerified(f"The pictures of {track.name} do not begin at 0; upload the file again.")
     if times != [times[0] + round(number * tick) for number in range(frames)]:
         raise NotVerified(f"The pictures of {track.name} are not evenly spaced; upload the file again.")
     expected = [round(tick * pictures) for pictures in gops]
     if [segment.duration for segment in track.segments] != expected:
         raise NotVerified(f"The segments of {track.name} are not cut at its key frames; upload the file again.")
-    decoded = await _decode(path, track, tools)
+    decoded = await decode(path, track, tools)
     if decoded != frames:
         raise NotVerified(f"Only {decoded} of {frames} pictures of {track.name} can be decoded; upload the file again.")
 
 
-async def verify_audio(path: Path, track: Track, film_seconds: float, tools: Tools) -> None:
-    """Check a sound track: it decodes without a fault and is as long as the film, to a tenth of a second."""
-    seconds = sum(segment.duration for segment in track.segments) / track.timescale
-    if abs(seconds - film_seconds) > 0.1:
-        raise NotVerified(
-            f"The sound {track.name} lasts {seconds:.2f} s, the film {film_seconds:.2f} s; upload the file again."
-        )
-    await _decode(path, track, tools)
-
-
-def verify_alignment(tracks: tuple[Track, ...]) -> None:
-    """Check that all rungs have the same segment boundaries, so that a player can change rungs at each."""
-    boundaries = {
-        tuple(Fraction(segment.duration, track.timescale) for segment in track.segments)
-        for track in tracks
-        if track.kind == "video"
-    }
-    if len(boundaries) > 1:
-        raise NotVerified("The rungs are cut at different times; upload the file again.")
-
-
-async def _packets(path: Path, tools: Tools) -> list[tuple[int, bool]]:
+async def packets(path: Path, tools: Tools) -> list[tuple[int, bool]]:
+    """Return the presentation time of each packet of a track, in its ticks, and whether it is a key frame, in the file's order."""
     found: list[tuple[int, bool]] = []
 
     def take(line: str) -> None:
@@ -78,7 +56,8 @@ async def _packets(path: Path, tools: Tools) -> list[tuple[int, bool]]:
     return found
 
 
-async def _decode(path: Path, track: Track, tools: Tools) -> int:
+async def decode(path: Path, track: Track, tools: Tools) -> int:
+    """Decode a track whole and return how many pictures it has. Raises NotVerified at the first fault."""
     frames = 0
 
     def take(number: int) -> None:
