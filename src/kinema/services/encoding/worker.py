@@ -281,7 +281,7 @@ class Worker:
                 raise _Cancelled
             if beat.pause:
                 raise _Paused
-            if beat.others_wait:
+            if beat.others_wait and not self._properties[PAUSED]:  # a paused worker would not take the other one up
                 raise _Yielded
             if beat.most_cpu_seconds is not None and report.cpu_seconds > beat.most_cpu_seconds:
                 raise _Paused(
