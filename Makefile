@@ -89,7 +89,7 @@ check: setup .venv/.develop
 test: setup .venv/.develop tests/clients/node_modules/.package-lock.json
 	@bash scripts/debian.sh
 	$(NPM) run --silent test
-	$(BIN)/pytest -m "not slow" $(ARGS)
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 test-slow: setup .venv/.develop tests/clients/node_modules/.package-lock.json
 	@bash scripts/debian.sh

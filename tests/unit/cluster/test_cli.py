@@ -92,7 +92,13 @@ def test_tokens_and_claims_are_made_without_a_region(tmp_path):
 
 def test_keys_are_rotated(tmp_path):
     first, second = (kinema("keys", "rotate", "--data", str(tmp_path)).stdout for _ in range(2))
-    assert [line.partition(":")[0] for line in first.splitlines()] == ["identity", "media", "cursor", "fault"]
+    assert [line.partition(":")[0] for line in first.splitlines()] == [
+        "identity",
+        "media",
+        "cursor",
+        "fault",
+        "content",
+    ]
     assert first != second
 
 
