@@ -8,7 +8,7 @@ import pytest
 from kinema.services.encoding.tools import find_tools
 from tests.support.browser import wait_for_time
 from tests.support.clips import make_clip
-from tests.support.pages import decoded_frames, open_title, play
+from tests.support.pages import decoded_frames, hold_controls, open_title, play
 from tests.support.regions import Viewer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
@@ -47,6 +47,13 @@ async def test_a_protected_film_plays_and_its_bytes_alone_do_not(region, chromiu
     assert await decoded_frames(page) > 24
     assert await page.evaluate("document.querySelector('video').mediaKeys !== null"), "decrypted by the browser"
     assert set(licences) == {200}
+
+    # Small pictures are clear, come from an edge, and the page's own policy lets them be shown.
+    async with page.expect_response(lambda answer: "thumbnails-1.jpg" in answer.url) as pictures:
+        await hold_controls(page)
+        await page.get_by_test_id("seek-slider").hover()
+    assert (await pictures.value).status == 200
+    await page.get_by_test_id("seek-preview").wait_for()
     await context.close()
     assert not plays_without_a_key(region, tmp_path)
     asset = json.loads(region.ask("GET", f"/v1/titles/{region.film}").body)["asset"]

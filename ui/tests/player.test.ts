@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { pauseMs } from "../src/player/backoff";
 import { failureSentence, remedyFor } from "../src/player/failures";
 import { actionOf } from "../src/player/keys";
+import { previewOf } from "../src/player/preview";
 import { rungsOf } from "../src/player/rungs";
 import { tokenIn, withToken } from "../src/player/tokens";
 
@@ -20,6 +21,14 @@ describe("tokens", () => {
     expect(withToken(manifest, "$&")).toBe("http://127.0.0.1:8080/v1/manifests/$&/ast_1/2/dash.mpd");
     expect(withToken(media, "")).toBe(media);
     expect(withToken("blob:http://127.0.0.1/1-2", "new")).toBe("blob:http://127.0.0.1/1-2");
+  });
+});
+
+test("a picture is cut out of its sheet, whatever its address holds", () => {
+  expect(previewOf({ positionX: 240, positionY: 136, width: 240, height: 136 }, 'http://e/m/t"x/thumbnails-1.jpg')).toEqual({
+    width: 240,
+    height: 136,
+    background: 'url("http://e/m/t\\"x/thumbnails-1.jpg") -240px -136px no-repeat',
   });
 });
 

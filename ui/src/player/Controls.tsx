@@ -36,7 +36,7 @@ export function Controls({ deck, media, engine, fullScreen, onMenuOpen, onHelp }
 
   return (
     <div className={styles.controls} role="group" aria-label="Player controls">
-      <SeekBar media={media} onSeek={(seconds) => deck.seekTo(seconds)} />
+      <SeekBar media={media} onSeek={(seconds) => deck.seekTo(seconds)} findPreview={deck.previewAt} />
       <div className={styles.buttons}>
         <button
           type="button"

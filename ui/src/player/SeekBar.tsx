@@ -1,12 +1,16 @@
 import { useState, type KeyboardEvent, type PointerEvent } from "react";
 
 import { clockTime } from "../format";
+import type { Preview } from "./preview";
 import type { MediaState } from "./useMedia";
+import { usePreview } from "./usePreview";
 import styles from "./seekbar.module.css";
 
 interface SeekBarProps {
   media: MediaState;
   onSeek: (seconds: number) => void;
+  /** Finds the small picture for a moment. */
+  findPreview: (seconds: number) => Promise<Preview | null>;
 }
 
 const STEPS: Record<string, number> = {
@@ -21,9 +25,10 @@ const STEPS: Record<string, number> = {
 /**
  * Where the film is: a native range input for people and assistive tools, over a drawn bar with what is buffered.
  */
-export function SeekBar({ media, onSeek }: SeekBarProps) {
+export function SeekBar({ media, onSeek, findPreview }: SeekBarProps) {
   const { time, duration, buffered } = media;
   const [hover, setHover] = useState<number | null>(null);
+  const preview = usePreview(hover === null ? null : hover * duration, findPreview);
   const share = (seconds: number) => (duration > 0 ? Math.min(1, Math.max(0, seconds / duration)) : 0);
 
   const onPointerMove = (event: PointerEvent<HTMLElement>) => {
@@ -66,6 +71,13 @@ export function SeekBar({ media, onSeek }: SeekBarProps) {
       />
       {hover !== null && duration > 0 && (
         <span className={styles.hover} style={{ left: `${hover * 100}%` }} aria-hidden="true" data-testid="seek-hover">
+          {preview && (
+            <span
+              className={styles.preview}
+              style={{ width: preview.width, height: preview.height, background: preview.background }}
+              data-testid="seek-preview"
+            />
+          )}
           {clockTime(hover * duration)}
         </span>
       )}

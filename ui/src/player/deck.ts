@@ -1,6 +1,7 @@
 /** Everything that buttons and keys can do to the film. */
 import type { Engine } from "./engine";
 import type { Action } from "./keys";
+import type { Preview } from "./preview";
 
 const VOLUME_KEY = "kinema.volume";
 
@@ -26,6 +27,8 @@ export class Deck {
     const end = Number.isFinite(this.video.duration) ? this.video.duration : 0;
     this.video.currentTime = Math.min(end, Math.max(0, seconds));
   }
+
+  readonly previewAt = async (seconds: number): Promise<Preview | null> => (await this.engine?.previewAt(seconds)) ?? null;
 
   setVolume(volume: number): void {
     this.video.volume = Math.min(1, Math.max(0, volume));

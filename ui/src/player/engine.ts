@@ -8,6 +8,7 @@
 import { ApiError, isTransient } from "../api/request";
 import { pause, pauseMs } from "./backoff";
 import { failureSentence, isShakaError, remedyFor } from "./failures";
+import { previewOf, type Preview } from "./preview";
 import { rungsOf, type Rung } from "./rungs";
 import { PlayGone, PlaySession } from "./session";
 import { Stalls } from "./stalls";
@@ -92,6 +93,14 @@ export class Engine {
   /** Play; a browser that wants a gesture first leaves the film paused, with its play button. */
   async play(): Promise<void> {
     await this.video.play().catch(() => undefined);
+  }
+
+  /** The small picture for a moment of the film; null where there is none. */
+  async previewAt(seconds: number): Promise<Preview | null> {
+    const [track] = this.player?.getImageTracks() ?? [];
+    const found = track ? await this.player?.getThumbnails(track.id, seconds) : null;
+    const uri = found?.uris[0];
+    return found && uri ? previewOf(found, this.session?.address(uri) ?? uri) : null;
   }
 
   /** Choose a rung, or let measurements choose (null). */

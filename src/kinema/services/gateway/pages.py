@@ -134,7 +134,7 @@ class Pages:
             edges.add(f"{passage.proto.decode()}://{name}{base}" if base.startswith(":") else base)
         media = " ".join(sorted(filter(_plain_source, edges)))
         return (
-            "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+            f"default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob: {media}; "
             f"font-src 'self'; connect-src 'self' {media}; media-src 'self' blob: {media}; worker-src 'self' blob:; "
             "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
         ).encode("latin-1")
