@@ -109,7 +109,8 @@ async def test_a_worker_publishes_encrypted_tracks_whose_keys_are_in_the_store(o
     manifest = await room.manifest(room.announced[-1][1])
     store = KeyStore(room.sql, room.keys, room.clock)
     for track in manifest.tracks:
-        assert track.key_id == (await store.key_for(manifest.asset, tier_of(track))).key_id
+        coded = track.kind in {"video", "audio"}  # subtitles and small pictures stay as they are
+        assert track.key_id == ((await store.key_for(manifest.asset, tier_of(track))).key_id if coded else "")
     assert manifest.protection == protection_of(manifest.tracks)
     assert len(manifest.protection.key_ids) == 2
     # Neither the ledger nor what is stored tells a key.
@@ -126,8 +127,9 @@ async def test_encryption_repeated_elsewhere_gives_the_same_bytes(opened, tiny, 
     await room.upload(client, tiny, title="Clear")
     async with room.worker():
         await room.ended()
-    clear = (await room.manifest(room.announced[-1][1])).tracks
-    assert protection_of(clear) is None
+    made = (await room.manifest(room.announced[-1][1])).tracks
+    assert protection_of(made) is None
+    clear = tuple(track for track in made if track.kind in {"video", "audio"})
     store = KeyStore(room.sql, room.keys, room.clock)
 
     async def protect(name):
