@@ -7,7 +7,6 @@ from tests.support.clips import make_clip
 from tests.support.regions import RegionUnderTest
 
 FILM = "First light"
-NOISE = ("-vf", "noise=alls=20:allf=t")  # a film that no low rate can hold gets a ladder of several sizes
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +22,9 @@ def region(tmp_path_factory):
 @pytest.fixture(scope="session")
 def region_with_film(region, tmp_path_factory):
     """The shared region with one film, `FILM`; `region.film` is its title's id."""
-    clip = make_clip(tmp_path_factory.mktemp("clips") / "first.mp4", seconds=20, size="854x480", extra=NOISE)
+    # A picture of many details, so that its ladder has several sizes.
+    path = tmp_path_factory.mktemp("clips") / "first.mp4"
+    clip = make_clip(path, seconds=20, size="854x480", rate="12", picture="mandelbrot")
     region.film = region.add(clip, FILM)
     return region
 

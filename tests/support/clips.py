@@ -20,10 +20,11 @@ def make_clip(
     rate: str = "24",
     pixels: str = "yuv420p",
     sound: bool = True,
+    picture: str = "testsrc2",
     extra: tuple[str, ...] = (),
 ) -> Path:
-    """Write a moving test picture with a tone and return its path."""
-    pictures = ("-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={seconds}")
+    """Write a moving test picture (one of ffmpeg's own) with a tone and return its path."""
+    pictures = ("-f", "lavfi", "-i", f"{picture}=size={size}:rate={rate},trim=duration={seconds}")
     tone = ("-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}", "-c:a", "aac") if sound else ()
     ffmpeg(*pictures, *tone, "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", pixels, *extra, str(path))
     return path

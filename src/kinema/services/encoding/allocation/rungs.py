@@ -125,7 +125,10 @@ class _Slope:
     def top(self, policy: Policy) -> float:
         """Return the rate above which the policy finds no bit worth its price."""
         cap = self.octaves(policy.top_vmaf)
-        below = [octaves for octaves in self._octaves if octaves < cap]
+        lowest = min(
+            log2(policy.bottom_bits_per_second), cap
+        )  # noise loses its VMAF so slowly that nothing would be best
+        below = [octaves for octaves in self._octaves if lowest <= octaves < cap]
         return max([*below, cap], key=lambda octaves: (self.vmaf(octaves) - policy.least_gain * octaves, -octaves))
 
     def point(self, octaves: float, most: float) -> HullPoint:
