@@ -9,7 +9,7 @@ import msgspec
 
 from benchmarks.ladder_peers import Rung, fitted
 from benchmarks.ladder_studio import CODEC, Film, Measured, Watch
-from kinema.services.encoding.allocation.lagrange import ShotCurve, allocate_shots, film_points, shot_curve
+from kinema.services.encoding.allocation.lagrange import ShotCurve, allocate_shots, points_under_peak, shot_curve
 from kinema.services.encoding.allocation.rungs import PlannedRung, Policy, choose_rungs
 from kinema.services.encoding.codecs.table import codec_named
 from kinema.services.encoding.quality.hull import hull, upper
@@ -159,7 +159,9 @@ async def per_shot(film: Film, policy: Policy) -> Ladder:
         for found in candidates(those):
             curve = shot_curve(shot.start, shot.frames, found.curve)
             curves.setdefault((found.width, found.height), []).append(curve)
-    points = upper(point for size, shots in curves.items() for point in film_points(CODEC, *size, shots))
+    points = upper(
+        point for size, shots in curves.items() for point in points_under_peak(CODEC, *size, shots, film.facts, policy)
+    )
     rungs = [
         allocate_shots(rung, curves[rung.width, rung.height], film.facts, policy)
         for rung in choose_rungs(points, film.facts, policy)

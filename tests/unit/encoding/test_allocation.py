@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from kinema.core.errors import BadInput
 from kinema.services.encoding.allocation.constraints import bucket, decoder_level
-from kinema.services.encoding.allocation.lagrange import ShotCurve, allocate, allocate_shots, film_points, shot_curve
+from kinema.services.encoding.allocation.lagrange import (
+    ShotCurve,
+    allocate,
+    allocate_shots,
+    film_points,
+    points_under_peak,
+    shot_curve,
+)
 from kinema.services.encoding.allocation.rungs import Policy, choose_rungs
 from kinema.services.encoding.inspection import Facts
 from kinema.services.encoding.quality.curve import Curve, Falling, Point
@@ -341,6 +348,16 @@ def test_a_planned_rung_keeps_its_peak_and_says_what_it_did(shots, share):
         assert planned.bits_per_second <= rung.bits_per_second * 1.01 + 1 or planned.bits_per_second <= cheapest
         assert "Shots get CRF" in planned.reason
         assert sum(shot.frames for shot in planned.shots) == sum(shot.frames for shot in shots)
+
+
+def test_a_size_at_which_a_hard_shot_cannot_keep_to_the_peak_has_no_points_there():
+    shots = shots_of((30, curve(3e7, 3)), (300, curve(1e6, 6)))
+    free = film_points("x264", 960, 540, shots)
+    held = points_under_peak("x264", 960, 540, shots, FACTS, Policy())
+    hardest = min(point.bits_per_second for point in shots[0].points)
+    assert min(point.bits_per_second for point in held) * 1.6 >= hardest > 1.6 * free[0].bits_per_second
+    for point in held:
+        assert point.vmaf <= allocate(shots, point.bits_per_second * 1.000001).vmaf + 1e-6
 
 
 def test_bits_cannot_be_divided_among_nothing():

@@ -33,6 +33,7 @@ from kinema.services.encoding.quality.hull import HullPoint
 
 _CRF_STEP = 0.5
 _HALVINGS = 24
+_CONSTRAINED = 60  # points of a size, at most about twice as many, at which the peak is looked at
 
 
 class ShotCurve(msgspec.Struct, frozen=True):
@@ -218,6 +219,26 @@ def film_points(codec: str, width: int, height: int, shots: Sequence[ShotCurve])
         taken[index] = point
         found.append(HullPoint(codec, width, height, crf, rate, vmaf))
     return tuple(found)
+
+
+def points_under_peak(
+    codec: str, width: int, height: int, shots: Sequence[ShotCurve], facts: Facts, policy: Policy
+) -> tuple[HullPoint, ...]:
+    """Return the points of `film_points` that are left, and what they become, when no shot may be above its average's peak.
+
+    At a size where a shot's cheapest encode is above the peak there is none; when that is so everywhere, the dearest is kept.
+    """
+    free = film_points(codec, width, height, shots)
+    level = decoder_level(codec, width, height, Fraction(facts.frame_rate))
+    found: list[HullPoint] = []
+    for point in free[:: max(1, len(free) // _CONSTRAINED)]:
+        peak = bucket(
+            point.bits_per_second, level, policy.peak_ratio, policy.buffer_seconds, policy.window_seconds
+        ).peak_bits_per_second
+        held = allocate(shots, point.bits_per_second, peak=peak)
+        if max(shot.bits_per_second for shot in held.shots) <= peak:
+            found.append(HullPoint(codec, width, height, point.crf, held.bits_per_second, held.vmaf))
+    return tuple(found) or free[-1:]
 
 
 def allocate_shots(rung: PlannedRung, shots: Sequence[ShotCurve], facts: Facts, policy: Policy) -> PlannedRung:

@@ -12,7 +12,7 @@ import msgspec
 
 from kinema.core.properties import Property
 from kinema.model.encoding_report import RatePoint
-from kinema.services.encoding.allocation.lagrange import ShotCurve, allocate_shots, film_points, shot_curve
+from kinema.services.encoding.allocation.lagrange import ShotCurve, allocate_shots, points_under_peak, shot_curve
 from kinema.services.encoding.allocation.rungs import PRESETS, PlannedRung, Policy, choose_rungs
 from kinema.services.encoding.chunks.rung import Film
 from kinema.services.encoding.execution.steps import Steps
@@ -93,7 +93,9 @@ def _by_shots(
             found = shot_curve(shot.start, shot.frames, one.curve, dip)
             curves.setdefault((one.codec, one.width, one.height), []).append(found)
     edge = upper(
-        point for (codec, width, height), shots in curves.items() for point in film_points(codec, width, height, shots)
+        point
+        for (codec, width, height), shots in curves.items()
+        for point in points_under_peak(codec, width, height, shots, film.facts, policy)
     )
     rungs = tuple(
         allocate_shots(rung, curves[rung.codec, rung.width, rung.height], film.facts, policy)
