@@ -21,12 +21,12 @@ Notice = Callable[[StepEvent], None]
 
 
 def encode(
-    file: Path, output: Path, codecs: tuple[str, ...], threads: int | None, scheduler: str, *, plan: bool, as_json: bool
+    file: Path, output: Path, codecs: tuple[str, ...], threads: int | None, *, plan: bool, as_json: bool
 ) -> None:
     """Encode a film in a directory of its own, or only say what is to be done (`plan`)."""
     log.configure(json=False, level=30)
     with _progress(as_json=as_json) as progress:
-        asyncio.run(_run(file, output.absolute(), codecs, threads, scheduler, progress, only_plan=plan))
+        asyncio.run(_run(file, output.absolute(), codecs, threads, progress, only_plan=plan))
 
 
 async def _run(
@@ -34,13 +34,12 @@ async def _run(
     output: Path,
     codecs: tuple[str, ...],
     threads: int | None,
-    scheduler: str,
     progress: "_Progress",
     *,
     only_plan: bool,
 ) -> None:
     clock = SystemClock()
-    async with open_workspace(file, output, clock, progress.step, threads=threads, scheduler=scheduler) as workspace:
+    async with open_workspace(file, output, clock, progress.step, threads=threads) as workspace:
         title = workspace.title
         facts = await title.facts()
         film = await title.film(facts)

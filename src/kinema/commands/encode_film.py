@@ -22,7 +22,6 @@ def encode_film(
         list[str] | None, Parameter(help="x264, x265 or svt-av1; repeated, the film gets several. Else x264.")
     ] = None,
     threads: Annotated[int | None, Parameter(help="How many processors to use here; else all.")] = None,
-    scheduler: Annotated[str, Parameter(help="tcp://host:port of a Dask scheduler whose workers do the work.")] = "",
     as_json: AsJson = False,
 ) -> int:
     """Encode a film in a directory of its own. What was done before is not done again."""
@@ -31,5 +30,5 @@ def encode_film(
     from kinema.commands.encode import encode
 
     codecs = tuple(dict.fromkeys(codec or ["x264"]))
-    encode(file, output, codecs, threads, scheduler, plan=plan, as_json=as_json)
+    encode(file, output, codecs, threads, plan=plan, as_json=as_json)
     return 0

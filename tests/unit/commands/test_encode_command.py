@@ -56,4 +56,3 @@ def test_what_cannot_be_encoded_is_refused_in_a_sentence(tmp_path):
     assert "Traceback" not in missing
     film = make_clip(tmp_path / "film.mp4", seconds=1, size="192x108")
     assert "no codec 'h263'" in run_encode(film, "-o", tmp_path / "made", "--codec", "h263", code=1).stderr
-    assert "http" in run_encode(film, "-o", tmp_path / "made", "--scheduler", "http://x", code=1).stderr

@@ -5,7 +5,8 @@ for a number of pictures of the film. Two plans:
 
     title   a share of the film's pictures. The film is divided into as many stretches of equal length as that buys
             excerpts; each stretch gives the GOP at its middle. Many short excerpts tell more than few long ones, because films
-            differ more from shot to shot than within a shot.
+            differ more from shot to shot than within a shot; so a short film gets four at least, down to a second each,
+            even where these are more than its share.
     shots   an excerpt from the middle of every shot, two or more from long ones.
 
 Each excerpt is encoded at up to five sizes and the codec's three probing CRFs: three points and a parabola lose less than
@@ -27,6 +28,8 @@ from kinema.services.encoding.shots.timeline import Gop, Shot, Timeline
 _LINES = (2160, 1440, 1080, 720, 540, 360, 240)
 _SIZES = 5
 _CLEARLY_SMALLER = 0.85
+_LEAST_EXCERPTS = 4
+_LEAST_SECONDS = 1  # below, an excerpt is mostly its first picture
 
 
 class Effort(msgspec.Struct, frozen=True):
@@ -86,7 +89,11 @@ def trials(codec: str, preset: str, boxes: Sequence[tuple[int, int]]) -> tuple[T
 def title_plan(timeline: Timeline, effort: Effort) -> tuple[Excerpt, ...]:
     """Return excerpts that stand for the whole film; their weights add up to its pictures."""
     length = _longest(timeline, effort)
-    number = min(len(timeline.gops), max(1, round(timeline.frames * effort.share / length)))
+    pictures = timeline.frames * effort.share
+    if pictures < _LEAST_EXCERPTS * length:
+        least = max(1, round(Fraction(timeline.frame_rate) * _LEAST_SECONDS))
+        length = min(length, max(least, round(pictures / _LEAST_EXCERPTS)))
+    number = min(len(timeline.gops), max(_LEAST_EXCERPTS, round(pictures / length)))
     return _spread(timeline.gops, number, length)
 
 
